@@ -72,12 +72,12 @@ class Refusal(Exception):
 class Command(NamedTuple):
     """One word of the command line: which dependency groups it needs, and what it does then."""
 
-    groups: "tuple[str, ...]"
-    run: "Callable[[list[str]], int]"
+    groups: tuple[str, ...]
+    run: Callable[[list[str]], int]
     help: str
 
 
-def main(words: "list[str]") -> int:
+def main(words: list[str]) -> int:
     """Run one command; return its exit code."""
     signal.signal(signal.SIGTERM, _on_term)
     if not words or words[0] not in COMMANDS:
@@ -106,12 +106,12 @@ def usage() -> str:
 # --- the commands -------------------------------------------------------------------------------
 
 
-def inside(*line: "str | Path") -> "Callable[[list[str]], int]":
+def inside(*line: str | Path) -> Callable[[list[str]], int]:
     """Make a command of one program that runs in `.venv`; the user's words come last."""
     return lambda words: call([*line, *words])
 
 
-def test(words: "list[str]") -> int:
+def test(words: list[str]) -> int:
     """Run every check and then every test; a failed check does not spare the tests."""
     missing = fetch_test_packages()
     checked = check([])
@@ -124,14 +124,14 @@ def test(words: "list[str]") -> int:
     return tested or checked
 
 
-def check(words: "list[str]") -> int:
+def check(words: list[str]) -> int:
     """Run style, types, imports, dependencies and dead code; 1 if any of them complains."""
     refuse_words("check", words)
     failed = [line for line in CHECKS if not passes(line)]
     return 1 if failed else 0
 
 
-def clean(words: "list[str]") -> int:
+def clean(words: list[str]) -> int:
     """Remove `.venv` and everything else that this script and its tools have made."""
     refuse_words("clean", words)
     with only_one(), writing():
@@ -145,7 +145,7 @@ def clean(words: "list[str]") -> int:
     return 0
 
 
-def refuse_words(command: str, words: "list[str]") -> None:
+def refuse_words(command: str, words: list[str]) -> None:
     """Refuse what a command would otherwise silently ignore."""
     if words:
         raise Refusal(f"{command} takes no further words, but got: {' '.join(words)}")
@@ -172,7 +172,7 @@ COMMANDS = {
 # --- running something inside -------------------------------------------------------------------
 
 
-def call(words: "list[Any]", **options: Any) -> int:
+def call(words: list[Any], **options: Any) -> int:
     """Run a program from the project's folder inside `.venv`; return its exit code.
 
     It never outlives this one: on Ctrl-C it has had the signal too and may tidy up, else it is
@@ -193,7 +193,7 @@ def call(words: "list[Any]", **options: Any) -> int:
             raise
 
 
-def passes(line: "tuple[str, ...]") -> bool:
+def passes(line: tuple[str, ...]) -> bool:
     """Run one check quietly; show what it said only if it complains."""
     begun = time.monotonic()
     words = [str(VENV / "bin" / line[0]), *line[1:]]
@@ -212,7 +212,7 @@ def passes(line: "tuple[str, ...]") -> bool:
     return done.returncode == 0
 
 
-def environment() -> "dict[str, str]":
+def environment() -> dict[str, str]:
     """The caller's environment with `.venv` in front, and without what would lead pip astray."""
     misleading = ("PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON")
     kept = {name: value for name, value in os.environ.items() if name not in misleading}
@@ -238,7 +238,7 @@ def say(text: str) -> None:
 # --- making .venv -------------------------------------------------------------------------------
 
 
-def prepare(groups: "tuple[str, ...]") -> None:
+def prepare(groups: tuple[str, ...]) -> None:
     """Make sure that `.venv` holds the project and these dependency groups, as of now."""
     wanted = digest()
     if set(groups) <= installed(wanted):
@@ -250,7 +250,7 @@ def prepare(groups: "tuple[str, ...]") -> None:
             make(groups, have, wanted, lock)
 
 
-def make(groups: "tuple[str, ...]", have: "set[str]", wanted: str, lock: "IO[str]") -> None:
+def make(groups: tuple[str, ...], have: set[str], wanted: str, lock: IO[str]) -> None:
     """Install the groups, into a new `.venv` unless the old one was whole.
 
     1. No stamp while anything changes: whoever is killed here leaves a `.venv` to be remade.
@@ -278,7 +278,7 @@ def make(groups: "tuple[str, ...]", have: "set[str]", wanted: str, lock: "IO[str
     say(f".venv is ready, {time.monotonic() - begun:.0f} s")
 
 
-def installed(wanted: str) -> "set[str]":
+def installed(wanted: str) -> set[str]:
     """The groups that a whole `.venv` of exactly this project and Python holds; else none."""
     try:
         stamp = json.loads(STAMP.read_text())
@@ -297,7 +297,7 @@ def digest() -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def project() -> "dict[str, Any]":
+def project() -> dict[str, Any]:
     """Read pyproject.toml."""
     try:
         return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -305,7 +305,7 @@ def project() -> "dict[str, Any]":
         raise Refusal(f"cannot read {ROOT / 'pyproject.toml'}: {error}") from error
 
 
-def requirements(told: "dict[str, Any]", groups: "tuple[str, ...]") -> "list[str]":
+def requirements(told: dict[str, Any], groups: tuple[str, ...]) -> list[str]:
     """List what the groups ask for, each once, with the groups that they include (PEP 735)."""
     found = []  # type: list[str]
     for group in groups:
@@ -313,9 +313,7 @@ def requirements(told: "dict[str, Any]", groups: "tuple[str, ...]") -> "list[str
     return list(dict.fromkeys(found))
 
 
-def _collect(
-    table: "dict[str, Any]", group: str, found: "list[str]", above: "tuple[str, ...]"
-) -> None:
+def _collect(table: dict[str, Any], group: str, found: list[str], above: tuple[str, ...]) -> None:
     if group not in table:
         raise Refusal(f"pyproject.toml has no dependency group {group!r}")
     if group in above:
@@ -332,7 +330,7 @@ def base_python() -> str:
     return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 
 
-def pip_words(base: str, lock: "IO[str]") -> "list[str]":
+def pip_words(base: str, lock: IO[str]) -> list[str]:
     """Find a pip, in this order: the system's, one by ensurepip, Debian's package.
 
     Raises Refusal, with what to type, where none of them is to be had.
@@ -349,7 +347,7 @@ def pip_words(base: str, lock: "IO[str]") -> "list[str]":
     )
 
 
-def pip_version(base: str) -> "tuple[int, ...]":
+def pip_version(base: str) -> tuple[int, ...]:
     """The version of a Python's pip as (major, minor), or () where it has none."""
     told = subprocess.run(
         [base, "-m", "pip", "--version"],
@@ -363,7 +361,7 @@ def pip_version(base: str) -> "tuple[int, ...]":
     return tuple(int(number) for number in numbers[:2] if number.isdigit())
 
 
-def install(words: "list[str]", lock: "IO[str]") -> None:
+def install(words: list[str], lock: IO[str]) -> None:
     """Run pip; Raises Refusal with its last words and, if it was the network, that it was."""
     if logged(words, lock, must=False) == 0:
         return
@@ -379,7 +377,7 @@ def install(words: "list[str]", lock: "IO[str]") -> None:
     raise Refusal("\n".join([reason, "The last that pip said:", *(f"  {line}" for line in lines)]))
 
 
-def logged(words: "list[Any]", lock: "IO[str]", must: bool = True) -> int:
+def logged(words: list[Any], lock: IO[str], must: bool = True) -> int:
     """Run a program with its output in the log; return its exit code.
 
     It inherits the lock: should this script be killed, the next one waits for what it left.
@@ -399,7 +397,7 @@ def logged(words: "list[Any]", lock: "IO[str]", must: bool = True) -> int:
 
 
 @contextlib.contextmanager
-def only_one() -> "Iterator[IO[str]]":
+def only_one() -> Iterator[IO[str]]:
     """Hold the right to change `.venv`; wait, and say so, while another dev.py has it."""
     with open(__file__, encoding="utf-8") as lock:
         try:
@@ -411,7 +409,7 @@ def only_one() -> "Iterator[IO[str]]":
 
 
 @contextlib.contextmanager
-def writing() -> "Iterator[None]":
+def writing() -> Iterator[None]:
     """Turn a folder that cannot be written, or a full disk, into a sentence."""
     try:
         yield
@@ -453,7 +451,7 @@ def remove(path: Path) -> None:
 # --- Debian's packages --------------------------------------------------------------------------
 
 
-def fetch_test_packages() -> "list[str]":
+def fetch_test_packages() -> list[str]:
     """Install the Debian packages that some tests need; list those that are still missing."""
     missing = missing_packages()
     if missing:
@@ -465,13 +463,13 @@ def fetch_test_packages() -> "list[str]":
     return missing
 
 
-def missing_packages() -> "list[str]":
+def missing_packages() -> list[str]:
     """The packages of TEST_PACKAGES whose binary is on no path; daemons live in sbin."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     return [name for name, binary in TEST_PACKAGES.items() if not shutil.which(binary, path=path)]
 
 
-def fetch_debian(packages: "list[str]", lock: "IO[str]") -> bool:
+def fetch_debian(packages: list[str], lock: IO[str]) -> bool:
     """Install Debian packages where this is Debian and we are root; tell whether it worked."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return False
