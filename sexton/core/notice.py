@@ -17,7 +17,7 @@ RECOVERED = "recovered"
 """The one code of a notice that says that all is well again."""
 
 Seconds = Annotated[float, Meta(gt=0, le=300)]
-Text = Annotated[str, Meta(min_length=1, max_length=2000)]
+Word = Annotated[str, Meta(max_length=2000)]
 Address = Annotated[str, Meta(min_length=3, max_length=254)]
 
 
@@ -62,12 +62,12 @@ class CommandTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `timeout_s`: after it the program's whole process group is killed.
     """
 
-    argv: Annotated[tuple[Text, ...], Meta(min_length=1, max_length=100)]
+    argv: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=100)]
     timeout_s: Seconds = 30
 
     def __post_init__(self) -> None:
-        if any("\0" in word for word in self.argv):
-            raise ValueError("a word of argv holds a NUL character")
+        if not self.argv[0] or any("\0" in word for word in self.argv):
+            raise ValueError("argv names no program, or one of its words holds a NUL character")
 
 
 class HttpTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,14 +77,19 @@ class HttpTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     connection to the answer.
     """
 
-    url: Text
+    url: Word
     timeout_s: Seconds = 10
 
     def __post_init__(self) -> None:
         _check_url(self.url)
 
     def __repr__(self) -> str:
-        return f"HttpTarget(url={self.url.split('/', 3)[:3]!r}, timeout_s={self.timeout_s})"
+        return f"HttpTarget(url='{self.place}/…', timeout_s={self.timeout_s})"
+
+    @property
+    def place(self) -> str:
+        """Scheme and host: what may be shown."""
+        return "/".join(self.url.split("/", 3)[:3])
 
 
 class MailTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
