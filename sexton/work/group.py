@@ -88,9 +88,7 @@ class Group:
             for seen in new:
                 _send(seen, signal.SIGSTOP)
                 faces[seen.key] = seen
-        for seen in faces.values():
-            _send(seen, signal.SIGKILL)
-        return list(faces.values())
+        return [seen for seen in faces.values() if _send(seen, signal.SIGKILL)]
 
     def end(self, grace_s: float) -> list[Seen]:
         """End all members and wait for it: TERM, at most `grace_s`, then KILL.
@@ -104,10 +102,10 @@ class Group:
             wait_any(found, min(left_s, LOOK_S))
             found = self.members()
         for _ in range(KILLS_MAX):
-            found = self.kill()
-            if not found:
-                return []
-            wait_all(found, KILL_WAIT_S)
+            hit = self.kill()
+            if not hit:
+                break
+            wait_all(hit, KILL_WAIT_S)
         return self.members()
 
     def _roots(self, young: dict[int, Seen], leader: Seen | None) -> set[int]:
@@ -206,20 +204,25 @@ def wait_all(watched: Iterable[Seen], timeout_s: float) -> None:
         watch.close()
 
 
-def _send(seen: Seen, number: int) -> None:
-    """Send a signal to this very process, and to none that has its pid by now."""
+def _send(seen: Seen, number: int) -> bool:
+    """Send a signal to this very process, and to none that has its pid by now.
+
+    False where it has ended, or is another user's.
+    """
     try:
         fd = os.pidfd_open(seen.pid)
     except OSError:
-        return
+        return False
     try:
         now = look(seen.pid)
-        if now is not None and now.start == seen.start:
-            signal.pidfd_send_signal(fd, number)
+        if now is None or now.start != seen.start:
+            return False
+        signal.pidfd_send_signal(fd, number)
     except (ProcessLookupError, PermissionError):
-        pass  # It has ended, or is another user's: the next look tells which.
+        return False
     finally:
         os.close(fd)
+    return True
 
 
 def _line_of(pid: int, all_seen: dict[int, Seen]) -> set[int]:

@@ -52,6 +52,10 @@ class Seen(tuple[int, str, int, int, int, int, int]):
         return self[4]
 
     @property
+    def threads(self) -> int:
+        return self[5]
+
+    @property
     def start(self) -> int:
         return self[6]
 
@@ -66,7 +70,7 @@ class Seen(tuple[int, str, int, int, int, int, int]):
 
         A first thread that ended while others run on also shows as Z: those are counted.
         """
-        return self[1] in _DEAD_STATES and self[5] <= 1
+        return self[1] in _DEAD_STATES and self.threads <= 1
 
 
 def look(pid: int) -> Seen | None:

@@ -72,6 +72,7 @@ class Process:
         # Unreaped, it can be looked at for as long as we like.
         self.start = seen.start if seen else 0
         self._pidfd = os.pidfd_open(self.pid)
+        self.cookie = launch.cookie
         self._group = Group(self.pid, self.start, launch.cookie)
         self._watch = Watch()
         self._kill_at_s: float | None = None

@@ -1,0 +1,157 @@
+"""Programs that crash, or want more than they may have."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sexton.work.ended import signal_words
+from sexton.work.group import members
+from sexton.work.host import Seen, everyone
+from sexton.work.launch import Limits, User
+from sexton.work.process import Process
+from tests.work.process_kit import launch, python, run, said, shell
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+MYSELF = os.getuid()
+MEMORY_CGROUP = Path("/sys/fs/cgroup/memory")
+# In Perl, which every Debian has: another user may be unable to read our Python.
+FORK_BOMB = """
+$| = 1;
+$SIG{TERM} = "IGNORE";
+while (1) { print "full\\n" if !defined(fork) && !$told++; }
+"""
+
+
+def test_a_real_segmentation_fault_is_named() -> None:
+    ended, _ = run(python("import ctypes; ctypes.string_at(0)"))
+
+    assert (ended.exit_code, ended.signal) == (None, signal.SIGSEGV)
+    assert ended.words() == "killed by SIGSEGV (segmentation fault)"
+    assert not ended.ok
+
+
+def test_a_program_gets_no_more_memory_than_its_limit() -> None:
+    code = "b = b'x' * (512 << 20)\nprint('got it')"
+    ended, process = run(python(code, limits=Limits(memory_bytes=256 << 20)))
+
+    assert ended.exit_code == 1
+    assert "MemoryError" in process.output.text()
+    free, process = run(python(code))
+    assert free.ok
+    assert process.output.text() == "got it\n"
+
+
+@pytest.fixture
+def tight_memory() -> Iterator[str]:
+    """Shell words that lead to a kill for want of memory.
+
+    By the kernel itself where a memory cgroup can be made; elsewhere the same signal by hand.
+    """
+    cgroup = MEMORY_CGROUP / f"sexton-test-{os.getpid()}"
+    try:
+        cgroup.mkdir()
+    except OSError:
+        yield "kill -9 $$"
+        return
+    (cgroup / "memory.limit_in_bytes").write_text(str(32 << 20))
+    yield f"echo 0 > {cgroup}/cgroup.procs; exec perl -e '$x = \"x\" x 900_000_000'"
+    cgroup.rmdir()
+
+
+def test_a_kill_for_want_of_memory_is_told_as_such(tight_memory: str) -> None:
+    ended, _ = run(shell(tight_memory))
+
+    assert ended.signal == signal.SIGKILL
+    assert ended.words() == "ended by signal 9; the kernel may have been out of memory"
+
+
+@pytest.mark.parametrize("grace_s", [0.0, 0.2])
+def test_nothing_is_left_of_a_fork_bomb(grace_s: float) -> None:
+    # Root is exempt from a limit on processes; any number will do as another user.
+    uid = 50_000 + os.getpid() % 5_000 + int(grace_s > 0) * 5_000 if MYSELF == 0 else MYSELF
+    before = processes_of(uid)
+    user = User(uid, uid) if MYSELF == 0 else None
+    limits = Limits(processes=sum(seen.threads for seen in before) + 60)
+    bomb = launch("perl", "-e", FORK_BOMB, user=user, limits=limits)
+    with Process(bomb) as process:
+        said(process, "full")
+        assert len(members(process.pid, process.start, process.cookie)) > 30
+
+        ended = process.end(grace_s)
+
+    assert (ended.signal, ended.left) == (signal.SIGKILL, ())
+    assert members(process.pid, process.start, process.cookie) == []
+    assert [
+        one
+        for one in processes_of(uid)
+        if not one.is_dead and one.pid not in {was.pid for was in before}
+    ] == []
+
+
+def processes_of(uid: int) -> list[Seen]:
+    """List a user's processes, also those that nobody has reaped: they count for the limit."""
+    return [seen for pid, seen in everyone().items() if uid_of(pid) == uid]
+
+
+def uid_of(pid: int) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
+def test_processor_time_is_limited() -> None:
+    ended, _ = run(python("while True: pass", limits=Limits(cpu_s=1)))
+
+    assert ended.signal == signal.SIGXCPU
+    assert ended.words() == "killed by SIGXCPU (it used up its processor time)"
+    assert ended.user_s + ended.sys_s >= 0.9
+
+
+def test_a_file_grows_no_further_than_its_limit(tmp_path: Path) -> None:
+    limits = Limits(file_bytes=4096)
+    ended, _ = run(shell("head -c 100000 /dev/zero > big", cwd=str(tmp_path), limits=limits))
+
+    assert ended.exit_code == 128 + signal.SIGXFSZ
+    assert (tmp_path / "big").stat().st_size == 4096
+
+
+def test_limits_are_set_soft_and_hard_and_there_is_no_core_file() -> None:
+    limits = Limits(memory_bytes=1 << 30, processes=50, cpu_s=7, file_bytes=1 << 20, open_files=64)
+    _, process = run(launch("cat", "/proc/self/limits", limits=limits))
+
+    rows = {line[:26].strip(): line[26:].split()[:2] for line in process.output.text().splitlines()}
+    assert rows["Max core file size"] == ["0", "0"]
+    assert rows["Max address space"] == [str(1 << 30)] * 2
+    assert rows["Max processes"] == ["50", "50"]
+    assert rows["Max cpu time"] == ["7", "12"]
+    assert rows["Max file size"] == [str(1 << 20)] * 2
+    assert rows["Max open files"] == ["64", "64"]
+
+
+def test_a_limit_above_our_own_is_our_own() -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    _, process = run(shell("ulimit -Hn; ulimit -Sn", limits=Limits(open_files=most + 1000)))
+
+    assert process.output.text().split() == [str(most), str(most)]
+
+
+@pytest.mark.parametrize(
+    ("number", "is_stopped", "words"),
+    [
+        (signal.SIGKILL, False, "ended by signal 9; the kernel may have been out of memory"),
+        (signal.SIGKILL, True, "killed by SIGKILL (killed)"),
+        (signal.SIGTERM, True, "killed by SIGTERM (terminated)"),
+        (signal.SIGBUS, False, "killed by SIGBUS (bus error)"),
+        (63, False, "killed by signal 63"),
+    ],
+)
+def test_signals_have_words(number: int, is_stopped: bool, words: str) -> None:
+    assert signal_words(number, is_stopped=is_stopped) == words
