@@ -196,20 +196,21 @@ def call(words: list[Any], **options: Any) -> int:
 def passes(line: tuple[str, ...]) -> bool:
     """Run one check quietly; show what it said only if it complains."""
     begun = time.monotonic()
-    words = [str(VENV / "bin" / line[0]), *line[1:]]
-    done = subprocess.run(
-        words,
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    if done.returncode:
-        print(done.stdout.decode(errors="backslashreplace"), end="", flush=True)
-    word = "FAILED" if done.returncode else "ok"
+    code, said = heard([str(VENV / "bin" / line[0]), *line[1:]])
+    if code:
+        print(said, end="", flush=True)
+    word = "FAILED" if code else "ok"
     say(f"{' '.join(line)}: {word}, {time.monotonic() - begun:.1f} s")
-    return done.returncode == 0
+    return code == 0
+
+
+def heard(words: list[str]) -> tuple[int, str]:
+    """Run a program inside; return its exit code and all that it said."""
+    pipe, joined = subprocess.PIPE, subprocess.STDOUT
+    done = subprocess.run(
+        words, cwd=ROOT, env=environment(), stdout=pipe, stderr=joined, check=False
+    )
+    return done.returncode, done.stdout.decode(errors="backslashreplace")
 
 
 def environment() -> dict[str, str]:
@@ -266,7 +267,8 @@ def make(groups: tuple[str, ...], have: set[str], wanted: str, lock: IO[str]) ->
         VENV.mkdir()
         MARK.write_text("dev.py made this folder and may remove it at any time.\n")
         say(f"making .venv with {base} ({sys.version.split()[0]})")
-        logged([base, "-m", "venv", "--without-pip", VENV], lock)
+        if not logged([base, "-m", "venv", "--without-pip", VENV], lock):
+            raise Refusal(f"{base} could not make an environment. It said:\n{last_words()}")
     everything = sorted(have | set(groups))
     needed = requirements(project(), groups)
     names = ", ".join(re.split("[^A-Za-z0-9_-]", need)[0] for need in needed)
@@ -337,7 +339,7 @@ def pip_words(base: str, lock: IO[str]) -> list[str]:
     """
     if pip_version(base) >= PIP_LEAST:
         return [base, "-m", "pip", "--python", str(PYTHON)]
-    if logged([PYTHON, "-m", "ensurepip"], lock, must=False) == 0:
+    if logged([PYTHON, "-m", "ensurepip"], lock):
         return [str(PYTHON), "-m", "pip"]
     if fetch_debian(["python3-pip"], lock) and pip_version(base) >= PIP_LEAST:
         return [base, "-m", "pip", "--python", str(PYTHON)]
@@ -349,48 +351,40 @@ def pip_words(base: str, lock: IO[str]) -> list[str]:
 
 def pip_version(base: str) -> tuple[int, ...]:
     """The version of a Python's pip as (major, minor), or () where it has none."""
-    told = subprocess.run(
-        [base, "-m", "pip", "--version"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        check=False,
-    )
-    words = told.stdout.decode(errors="replace").split()
-    numbers = words[1].split(".") if told.returncode == 0 and len(words) > 1 else []
-    return tuple(int(number) for number in numbers[:2] if number.isdigit())
+    code, said = heard([base, "-m", "pip", "--version"])
+    found = re.search(r"^pip (\d+)\.(\d+)", said, re.MULTILINE) if code == 0 else None
+    return (int(found[1]), int(found[2])) if found else ()
 
 
 def install(words: list[str], lock: IO[str]) -> None:
     """Run pip; Raises Refusal with its last words and, if it was the network, that it was."""
-    if logged(words, lock, must=False) == 0:
+    if logged(words, lock):
         return
-    said = LOG.read_text(errors="replace")
     signs = ("NewConnectionError", "ConnectTimeout", "NameResolution", "Max retries", "ProxyError")
-    lines = [line for line in said.splitlines() if line.strip()][-LOG_TAIL_LINES:]
-    reason = "pip could not install what the project needs."
-    if any(sign in said for sign in signs):
-        reason = (
-            "no package index could be reached. The network is needed once, to fill .venv;"
-            " behind a proxy or a mirror, tell pip so (PIP_INDEX_URL, PIP_PROXY)."
-        )
-    raise Refusal("\n".join([reason, "The last that pip said:", *(f"  {line}" for line in lines)]))
+    if not any(sign in LOG.read_text(errors="replace") for sign in signs):
+        raise Refusal(f"pip could not install what the project needs. It said:\n{last_words()}")
+    raise Refusal(
+        f"no package index could be reached. pip said:\n{last_words('ERROR')}\n"
+        "The network is needed once, to fill .venv. Behind a proxy or with a mirror of your own,"
+        f" tell pip so (PIP_PROXY, PIP_INDEX_URL). All that pip said is in {LOG}"
+    )
 
 
-def logged(words: list[Any], lock: IO[str], must: bool = True) -> int:
-    """Run a program with its output in the log; return its exit code.
+def logged(words: list[Any], lock: IO[str]) -> bool:
+    """Run a program with its output in the log; tell whether it succeeded.
 
     It inherits the lock: should this script be killed, the next one waits for what it left.
-    Raises Refusal, with the end of the log, if it `must` succeed and does not.
     """
+    inherited = [lock.fileno()]
     with LOG.open("ab") as log:
-        code = call(
-            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[lock.fileno()]
-        )
-    if code and must:
-        tail = LOG.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        raise Refusal("\n".join([f"this failed: {' '.join(map(str, words))}", *tail]))
-    return code
+        code = call(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=inherited)
+    return code == 0
+
+
+def last_words(sign: str = "") -> str:
+    """The last lines of the log that hold the sign, indented."""
+    lines = [line for line in LOG.read_text(errors="replace").splitlines() if line.strip()]
+    return "\n".join(f"  {line}" for line in [at for at in lines if sign in at][-LOG_TAIL_LINES:])
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -455,7 +449,7 @@ def fetch_test_packages() -> list[str]:
     """Install the Debian packages that some tests need; list those that are still missing."""
     missing = missing_packages()
     if missing:
-        with only_one() as lock:
+        with only_one() as lock, writing():
             fetch_debian(missing, lock)
         missing = missing_packages()
     if missing:
@@ -480,10 +474,7 @@ def fetch_debian(packages: list[str], lock: IO[str]) -> bool:
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
     line = [*quiet, *apt, "install", "--no-install-recommends", *packages]
     # A fresh machine has no package lists yet, one that was left alone has old ones.
-    works = (
-        logged(line, lock, must=False) == 0
-        or (logged([*apt, "update"], lock, must=False) == 0 and logged(line, lock, must=False) == 0)
-    )  # fmt: skip
+    works = logged(line, lock) or (logged([*apt, "update"], lock) and logged(line, lock))
     word = "installed" if works else f"could not be installed, see {LOG}"
     say(f"{', '.join(packages)}: {word}, {time.monotonic() - begun:.0f} s")
     return works
