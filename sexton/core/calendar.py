@@ -8,7 +8,7 @@ Wall seconds are seconds since 1970-01-01T00:00 on the wall clock, whatever its 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator
 from datetime import date, datetime
 
@@ -107,26 +107,31 @@ class Calendar:
 
     def first(self, low: int, high: int) -> int | None:
         """The first wall second named from `low` up to before `high`."""
+        floor = _date(low)
         for year, month in _months(low, high):
-            for day in self.days(year, month):
+            days = self.days(year, month)
+            is_floor = (year, month) == (floor.year, floor.month)
+            for day in days[bisect_left(days, floor.day) if is_floor else 0 :]:
                 midnight = _midnight(year, month, day)
-                if midnight + DAY_S > low:
-                    index = self.times.below(max(0, low - midnight))
-                    if index < len(self.times):
-                        wall = midnight + self.times[index]
-                        return wall if wall < high else None
+                index = self.times.below(max(0, low - midnight))
+                if index < len(self.times):
+                    wall = midnight + self.times[index]
+                    return wall if wall < high else None
         return None
 
     def last(self, low: int, high: int) -> int | None:
         """The last wall second named from `low` up to before `high`."""
+        ceiling = _date(high - 1)
         for year, month in _months_back(low, high):
-            for day in reversed(self.days(year, month)):
+            days = self.days(year, month)
+            is_ceiling = (year, month) == (ceiling.year, ceiling.month)
+            end = bisect_right(days, ceiling.day) if is_ceiling else len(days)
+            for day in reversed(days[:end]):
                 midnight = _midnight(year, month, day)
-                if midnight < high:
-                    index = self.times.below(min(DAY_S, high - midnight))
-                    if index > 0:
-                        wall = midnight + self.times[index - 1]
-                        return wall if wall >= low else None
+                index = self.times.below(min(DAY_S, high - midnight))
+                if index > 0:
+                    wall = midnight + self.times[index - 1]
+                    return wall if wall >= low else None
         return None
 
     def names(self, wall: int) -> bool:

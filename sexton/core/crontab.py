@@ -163,7 +163,11 @@ def _not_a_value(field: _Field, item: str, value: str) -> ScheduleError:
             if other is field:
                 return _bad(field, f"{value!r} is no name here", f"Write {value[:3].lower()}.")
             return _bad(field, f"{item!r} is a {other.name}", f"The order is: {_ORDER}.")
-    if value.lower() in ("l", "lw", "w", "?", "h") or "#" in value or value[:-1].isdigit():
+    if (
+        value.lower() in ("l", "lw", "w", "?", "h")
+        or "#" in value
+        or (value[:-1].isdigit() and value[-1].isalpha())
+    ):
         what = f"{item!r} is an extension of other programs, which cron has not"
         if "l" in value.lower():
             return _bad(field, what, "A systemd calendar knows the last day: *-*~1 07:30.")

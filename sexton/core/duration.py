@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 from sexton.core.errors import DurationError
 from sexton.core.instant import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
+__all__ = ["DAY_US", "HOUR_US", "MAX_US", "MINUTE_US", "SECOND_US", "parse", "say"]
+
 MAX_US = 50 * 366 * DAY_US  # 50 years: longer is a slip of the pen
 TEXT_CHARS_MAX = 100
 _DIGITS = "0123456789"

@@ -164,13 +164,14 @@ def parse(
     schedule: str | None = None,
     *,
     tz: str = "UTC",
-    every: str | timedelta | None = None,
+    every: str | timedelta | int | None = None,
     anchor: Instant = 0,
 ) -> Schedule:
     """Read a crontab line, a systemd calendar, or an interval (`every`, or the text "every 90m").
 
     `tz`: the zone of wall times; a systemd calendar may end with its own (UTC counts as not
-    said). `anchor`: what an interval counts from.
+    said). An integer `every` is in microseconds, as the store keeps it. `anchor`: what an
+    interval counts from.
     Raises ScheduleError, which names the field and says what to write instead.
     """
     if every is not None and schedule is None:
@@ -202,9 +203,10 @@ def wall_name(wall: int, offset_s: int | None = None) -> str:
     return f"{name}:{seconds:02}" if seconds else name
 
 
-def _interval(every: str | timedelta, tz: str, anchor: Instant) -> Interval:
+def _interval(every: str | timedelta | int, tz: str, anchor: Instant) -> Interval:
+    length = timedelta(microseconds=every) if isinstance(every, int) else every
     try:
-        return Interval(duration.parse(every), anchor, zone.find(tz).name)
+        return Interval(duration.parse(length), anchor, zone.find(tz).name)
     except DurationError as error:
         raise ScheduleError(f"every: {error}", hint=error.hint) from None
 
