@@ -100,7 +100,7 @@ def read(tag: str, written: object) -> object:
     """The value of a tag of `SCALARS`; raises ValueError in words if it is not what is written."""
     scalar = SCALARS[tag]
     if type(written) is not scalar.json_type:
-        raise ValueError(f"a {scalar.json_type.__name__} is needed, not {type(written).__name__}")
+        raise ValueError(f"it takes {scalar.json_type.__name__}, not {type(written).__name__}")
     try:
         value = scalar.read(written)
         canonical = scalar.write(value)

@@ -30,7 +30,7 @@ DEPTH_MAX = 32
 _COLLECTIONS: dict[str, type] = {"$tuple": tuple, "$set": set, "$frozenset": frozenset}
 _TYPED = "$typed"
 
-_TAG_OF_SCALAR = {scalar.cls: tag for tag, scalar in SCALARS.items() if tag != "$int"}
+_TAG_OF_SCALAR = {single.cls: tag for tag, single in SCALARS.items() if tag != "$int"}
 _TAG_OF_COLLECTION = {cls: tag for tag, cls in _COLLECTIONS.items()}
 _KNOWN = {bool, int, float, str, *_TAG_OF_SCALAR, *_TAG_OF_COLLECTION, list, dict}
 _TIGHT = (",", ":")

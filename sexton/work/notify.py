@@ -14,6 +14,7 @@ import ssl
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -42,7 +43,7 @@ CLEAN_ENVIRONMENT = {
 }
 
 
-def deliver(notice: Notice, targets: list[Target]) -> list[Delivery]:
+def deliver(notice: Notice, targets: Sequence[Target]) -> list[Delivery]:
     """Give the notice to each target in turn; one Delivery for each, in their order.
 
     Time: the sum of the targets' timeouts (a web check may take its own to connect, to agree on TLS

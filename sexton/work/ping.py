@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 ANSWER_BYTES_MAX = 65_536
 TIMEOUT_S = 10.0
+TIMEOUT_S_MAX = 300.0
 REDIRECTS = range(300, 400)
 
 
@@ -123,6 +124,8 @@ def main(arguments: list[str]) -> int:
     try:
         url, timeout_s = arguments[0], float(arguments[1]) if len(arguments) > 1 else TIMEOUT_S
     except (IndexError, ValueError):
+        return 1
+    if not 0 < timeout_s <= TIMEOUT_S_MAX:
         return 1
     # Name lookup has no timeout that we could set, and this process has nothing to tidy up.
     end = threading.Timer(timeout_s, os._exit, [1])

@@ -549,10 +549,11 @@ def test_a_ping_exits_with_1_and_silently_when_it_was_not(web: Web) -> None:
             _ping(f"http://127.0.0.1:{port}/", "0.5"),
             _ping("gopher://x"),
             _ping("http://127.0.0.1/", "soon"),
+            _ping(f"{web.url}/uuid", "inf"),
             _ping(),
         ]
 
-    assert [(done.returncode, done.stdout, done.stderr) for done in failed] == [(1, b"", b"")] * 6
+    assert [(done.returncode, done.stdout, done.stderr) for done in failed] == [(1, b"", b"")] * 7
 
 
 # --- a mail ---
