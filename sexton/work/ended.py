@@ -23,7 +23,7 @@ class Ended:
     could not be killed, or somebody else reaped it. `is_stopped`: we asked it to end.
     `orphans` counts what still ran when it had ended by itself, and was ended with it.
     `left` are the pids of what could not be killed. Times and memory are its own and those of
-    the children that it waited for.
+    the children that it waited for; the memory is at least what its parent had when it forked.
     """
 
     exit_code: int | None

@@ -33,7 +33,8 @@ WATCHED_MAX = 128
 class Group:
     """The processes of one claim: `leader_pid` (a session leader), its start time, the cookie.
 
-    It remembers whom it saw, so that one which loses its parent on the way is not lost.
+    All three are of this boot and this pid namespace: who read them elsewhere (see `judge`) must
+    not ask. It remembers whom it saw, so that one which loses its parent on the way is not lost.
     """
 
     def __init__(self, leader_pid: int, leader_start: int, cookie: str) -> None:
@@ -41,6 +42,7 @@ class Group:
         self.leader_start = leader_start
         self._cookie = f"\0{COOKIE}={cookie}\0".encode()
         self._known: set[tuple[int, int]] = set()
+        self._asked: set[tuple[int, int]] = set()
 
     def members(self) -> list[Seen]:
         """List those that are alive, the youngest last; never the caller or its ancestors."""
@@ -56,19 +58,25 @@ class Group:
         self._known.update(seen.key for seen in alive)
         return sorted(alive, key=lambda seen: seen.start)
 
-    def signal(self, number: int) -> list[Seen]:
-        """Send a signal to all members; return them."""
+    def terminate(self) -> list[Seen]:
+        """Ask to end who was not asked before, also where it is stopped; return all members."""
         found = self.members()
         for seen in found:
-            _send(seen, number)
+            if seen.key not in self._asked:
+                _send(seen, signal.SIGTERM)
+                _send(seen, signal.SIGCONT)
+        self._asked.update(seen.key for seen in found)
         return found
 
-    def terminate(self) -> list[Seen]:
-        """Ask all members to end, also those that are stopped; return them."""
-        found = self.signal(signal.SIGTERM)
-        for seen in found:
-            _send(seen, signal.SIGCONT)
-        return found
+    def look(self) -> list[Seen]:
+        """List the members, once they were asked to end.
+
+        While the leader tidies up it may start helpers, and they are left alone. What comes to
+        light after its end was forked beside our first look, and is asked now.
+        """
+        found = self.members()
+        has_leader = any(seen.pid == self.leader_pid for seen in found)
+        return found if has_leader else self.terminate()
 
     def kill(self) -> list[Seen]:
         """Kill all members, one round; return those that were hit.
@@ -100,7 +108,7 @@ class Group:
         found = self.terminate()
         while found and (left_s := deadline_s - time.monotonic()) > 0:
             wait_any(found, min(left_s, LOOK_S))
-            found = self.members()
+            found = self.look()
         for _ in range(KILLS_MAX):
             hit = self.kill()
             if not hit:

@@ -93,7 +93,7 @@ def parse(stat: bytes) -> Seen | None:
     fields = stat[closed + 1 :].split()
     if opened < 0 or len(fields) < 20:
         return None
-    state, parent, group, session = fields[0].decode("ascii"), *map(int, fields[1:4])
+    state, parent, group, session = fields[0].decode(), *map(int, fields[1:4])
     threads, start = int(fields[17]), int(fields[19])
     return Seen((int(stat[:opened]), state, parent, group, session, threads, start))
 
@@ -150,7 +150,7 @@ def host() -> str:
 
 def _text(path: str) -> str:
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(256).strip()
     except OSError:
         return ""

@@ -113,15 +113,15 @@ class Process:
     def stop(self, grace_s: float, now_s: float) -> None:
         """Ask the whole group to end (TERM); from `now_s + grace_s` on, `poll` kills it.
 
-        A second call can only bring that forward.
+        What it was not yet given it never gets. A second call can only bring the end forward.
         """
         if self._ended is not None:
             return
         if self._kill_at_s is None:
             self._is_stopped = not self._has_exited()
             self._terminate()
-        kill_at_s = now_s + grace_s
-        self._kill_at_s = min(kill_at_s, self._kill_at_s or kill_at_s)
+            self._kill_at_s = now_s + grace_s
+        self._kill_at_s = min(self._kill_at_s, now_s + grace_s)
         self._look_at_s = now_s
 
     def poll(self, now_s: float) -> Ended | None:
@@ -187,10 +187,15 @@ class Process:
             return
         except BrokenPipeError:
             pass  # The child does not want the rest; its end tells whether it needed it.
-        _close(self._give)
+        self._stop_giving()
+
+    def _stop_giving(self) -> None:
+        if self._give >= 0:
+            _close(self._give)
         self._give = -1
 
     def _terminate(self) -> None:
+        self._stop_giving()
         found = self._group.terminate()
         self._orphans = 0 if self._is_stopped else len(found)
         self._watch_anew(found)
@@ -202,9 +207,11 @@ class Process:
             if not has_exited:
                 return None
             self.stop(ORPHAN_GRACE_S, now_s)
+            if not self._orphans:
+                return ()
         if now_s < self._look_at_s and not self._watch.ended(0):
             return None
-        left = self._group.members()
+        left = self._group.look()
         if has_exited and not left:
             return ()
         return self._press(left, now_s)

@@ -1,0 +1,112 @@
+"""A fixed program as a guarded kind: no shell, no arguments from a row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sexton.app import explain
+from sexton.app.explain import Status
+from sexton.app.task import caller, reason_of
+from sexton.core.kind import Kind
+from sexton.core.outcome import Outcome
+from sexton.core.queue import Call
+from sexton.core.task import Claim, Result
+from sexton.store.tasks import Asked, Request
+from sexton.work import guard
+from sexton.work.guard import Run
+from sexton.work.holder import nonce
+from sexton.work.launch import Launch, Limits
+from sexton.work.program import run_program
+
+if TYPE_CHECKING:
+    from sexton.app.sexton import Sexton
+
+
+class Command:
+    """A registered program. Calling it goes through the guard, whoever calls."""
+
+    def __init__(
+        self,
+        app: Sexton,
+        kind: Kind,
+        argv: tuple[str, ...],
+        tee: Callable[[bytes], None] = lambda data: None,
+    ) -> None:
+        self._app = app
+        self.kind = kind
+        self.argv = argv
+        self._tee = tee
+
+    @property
+    def name(self) -> str:
+        return self.kind.name
+
+    def __call__(self) -> Outcome[None]:
+        """Run it now if it is due, free and not done; answer in a sentence what happened."""
+        return self._call("")
+
+    def force(self, reason: str) -> Outcome[None]:
+        """Run it now, done or not, in a period of its own; the reason is recorded."""
+        return self._call(reason_of(reason))
+
+    def enqueue(self) -> Asked:
+        """Ask for it: a Pending row that the next tick runs."""
+        return self._app.ask(self, Request(key=self.kind.key, by=caller(), id=nonce()), None)
+
+    def why(self) -> str:
+        """What a call now would find, in a few sentences."""
+        return explain.why(self._app.store, self.name)
+
+    def status(self) -> Status:
+        """Where this kind stands: last and next moments, what runs, what is in doubt."""
+        return explain.status(self._app.store, self.name)
+
+    def _call(self, force: str) -> Outcome[None]:
+        asked = Call(nonce=nonce(), key=self.kind.key, force=force, by=caller())
+        here = self._app.here
+
+        def body(run: Run) -> tuple[Result, Any]:
+            launch = Launch(
+                argv=self.argv,
+                cookie=run.claim.nonce,
+                env=environment(run.claim, here.store.url),
+                cwd=os.getcwd(),
+                limits=limits_of(self.kind),
+            )
+            result = run_program(
+                run,
+                launch,
+                here.store.queue(here.owner),
+                grace_s=here.grace_s,
+                output_bytes_max=self.kind.output_bytes_max,
+                tee=self._tee,
+            )
+            return result, None
+
+        return guard.call(here, self.kind, asked, body)
+
+
+def environment(claim: Claim, store_url: str) -> dict[str, str]:
+    """What a task's process finds in its environment: the caller's, and who it is."""
+    return {
+        **os.environ,
+        "SEXTON_STORE": store_url,
+        "SEXTON_TASK": str(claim.task),
+        "SEXTON_KIND": claim.kind,
+        "SEXTON_PERIOD": claim.period,
+        "SEXTON_ATTEMPT": str(claim.attempt),
+    }
+
+
+def limits_of(kind: Kind) -> Limits:
+    """The kind's limits for its process; what is not declared is the machine's own."""
+    declared = kind.limits
+    return Limits(
+        memory_bytes=declared.memory_bytes or None,
+        processes=declared.processes or None,
+        cpu_s=declared.cpu_s or None,
+        file_bytes=declared.file_bytes or None,
+        open_files=declared.open_files or None,
+    )

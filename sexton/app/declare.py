@@ -1,0 +1,141 @@
+"""Read what a decorator declares into a kind; everything that cannot work is refused in words."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Literal, TypedDict
+
+from sexton.core import duration, retry
+from sexton.core import schedule as schedules
+from sexton.core.errors import DeclarationError, SextonError
+from sexton.core.kind import CATCH_UP_MAX, CatchUp, Family, Isolation, Kind, Limits
+
+Length = str | timedelta
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+
+
+class Options(TypedDict, total=False):
+    """What `app.task`, `app.plan` and `app.command` take; lengths as `"20h"` or timedelta.
+
+    schedule, tz, every: when it falls due. min_gap: not again so soon after the last success's
+    start. early: a call so long before claims the coming period. expires: not begun so long after.
+    catch_up: which missed periods still run. retry: `"30m x 3"`. timeout: its deadline.
+    isolation: a process of its own, or the tick's. key: a payload field that makes requests
+    distinct, '' to join them all. lane: what must not run at the same time, over kinds. limits:
+    bounds of its process. ends_with_reboot: a new boot completes it. priority: higher goes first.
+    """
+
+    name: str
+    schedule: str
+    tz: str
+    every: Length
+    min_gap: Length
+    early: Length
+    expires: Length
+    catch_up: CatchUp
+    catch_up_max: int
+    retry: str
+    timeout: Length
+    isolation: Isolation
+    key: str
+    lane: str
+    priority: int
+    output_bytes_max: int
+    limits: Limits
+    ends_with_reboot: bool
+
+
+def kind_of(family: Family, name: str, options: Options, summary: str, **more: Any) -> Kind:
+    """The kind that these options declare; raises ConfigurationError naming the kind and why."""
+    try:
+        return _kind_of(family, name, options, summary, more)
+    except SextonError as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from error
+
+
+def _kind_of(
+    family: Family, name: str, options: Options, summary: str, more: dict[str, Any]
+) -> Kind:
+    if not NAME.fullmatch(name):
+        raise DeclarationError("a kind's name has 1 to 100 letters, digits, '_', '.' or '-'")
+    unknown = set(options) - set(Options.__annotations__)
+    if unknown:
+        raise DeclarationError(f"there is no option {', '.join(sorted(unknown))}")
+    kind = Kind(
+        name=name,
+        family=family,
+        summary=summary,
+        schedule=options.get("schedule", ""),
+        tz=options.get("tz", "UTC"),
+        every_us=_us(options, "every"),
+        min_gap_us=_us(options, "min_gap"),
+        early_us=_us(options, "early"),
+        expires_us=_us(options, "expires"),
+        catch_up=options.get("catch_up", "latest"),
+        catch_up_max=options.get("catch_up_max", CATCH_UP_MAX),
+        retry=retry.parse(options["retry"]) if "retry" in options else retry.Retry(),
+        timeout_us=_us(options, "timeout") or duration.HOUR_US,
+        isolation=options.get("isolation", "process"),
+        key=options.get("key"),
+        lane=options.get("lane", ""),
+        priority=options.get("priority", 0),
+        output_bytes_max=options.get("output_bytes_max", 1 << 20),
+        limits=options.get("limits", Limits()),
+        ends_with_reboot=options.get("ends_with_reboot", False),
+        **more,
+    )
+    _refuse_contradictions(kind, options)
+    return kind
+
+
+def _us(options: Options, name: Literal["every", "min_gap", "early", "expires", "timeout"]) -> int:
+    return duration.parse(options[name]) if name in options else 0
+
+
+def _refuse_contradictions(kind: Kind, options: Options) -> None:
+    if kind.has_schedule:
+        schedules.parse(kind.schedule or None, tz=kind.tz, every=kind.every_us or None)
+    elif "tz" in options:
+        schedules.parse("@daily", tz=kind.tz)  # names an unknown zone
+    if kind.schedule and kind.every_us:
+        raise DeclarationError("schedule= and every= are both given; a kind has one of them")
+    if kind.has_schedule and kind.min_gap_us:
+        raise DeclarationError(
+            "schedule= and min_gap= are both given",
+            hint="A schedule already means once a period; use early= for calls before the moment.",
+        )
+    if kind.is_guarded and kind.key is not None:
+        raise DeclarationError("key= belongs to kinds that are asked for, without a schedule")
+    for name in ("early", "expires", "catch_up"):
+        if name in options and not kind.has_schedule:
+            raise DeclarationError(f"{name}= needs a schedule")
+    if not 1 <= kind.catch_up_max <= 10_000:  # noqa: PLR2004
+        raise DeclarationError("catch_up_max= must be from 1 to 10000")
+    for field, allowed in _WORDS.items():
+        if getattr(kind, field) not in allowed:
+            raise DeclarationError(f"{field}= must be one of {', '.join(allowed)}")
+    if "\x1f" in kind.lane:
+        raise DeclarationError("lane= must not hold U+001F")
+
+
+_WORDS = {
+    "catch_up": ("latest", "all", "none"),
+    "isolation": ("process", "inline"),
+    "in_doubt": ("park", "retry", "skip", "probe"),
+}
+
+
+def refuse_async(function: Callable[..., object]) -> None:
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise DeclarationError(
+            f"{function.__name__} is async, which is not supported",
+            hint="Write a plain function, and call asyncio.run() inside it.",
+        )
+
+
+def summary_of(function: Callable[..., object]) -> str:
+    """The first line of a function's docstring."""
+    return (inspect.getdoc(function) or "").partition("\n")[0].strip()[:200]

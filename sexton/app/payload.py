@@ -1,0 +1,124 @@
+"""A function's parameters as the typed payload of its kind: one declaration for calls and rows."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+import msgspec
+
+from sexton.core.errors import DeclarationError, PayloadError
+
+PAYLOAD_BYTES_MAX = 256 * 1024
+_PLAIN = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+
+
+class Payload:
+    """What a kind's function takes. The types are resolved at first use, since a module's later
+    names may stand in its annotations."""
+
+    def __init__(self, kind: str, function: Callable[..., object]) -> None:
+        self._kind = kind
+        self._function = function
+        self._signature = inspect.signature(function)
+        self._struct: type[msgspec.Struct] | None = None
+        for parameter in self._signature.parameters.values():
+            if parameter.kind not in _PLAIN:
+                raise DeclarationError(
+                    f"the parameter {parameter} of {kind} cannot be kept in a row",
+                    hint="Give each parameter a name and a type; no *args, no **kwargs, no '/'.",
+                )
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._signature.parameters)
+
+    @property
+    def required(self) -> list[str]:
+        parameters = self._signature.parameters.values()
+        return [p.name for p in parameters if p.default is p.empty]
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments by name, defaults filled in; raises PayloadError naming what is wrong."""
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise PayloadError(f"{self._kind}: {error}") from error
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    def encode(self, arguments: dict[str, Any]) -> str:
+        """Arguments as JSON, checked against their types; raises PayloadError naming the field."""
+        if not self.names:
+            return "{}"
+        try:
+            value = msgspec.convert(arguments, self.struct, strict=True, from_attributes=True)
+            text = msgspec.json.encode(value).decode()
+        except (msgspec.ValidationError, TypeError, OverflowError) as error:
+            raise PayloadError(f"{self._kind}: {error}") from error
+        if len(text) > PAYLOAD_BYTES_MAX:
+            raise PayloadError(
+                f"{self._kind}: the payload has {len(text)} bytes, {PAYLOAD_BYTES_MAX} is the most",
+                hint="Keep the data where it is, and pass its name.",
+            )
+        return text
+
+    def decode(self, text: str) -> dict[str, Any]:
+        """The arguments of a row; raises PayloadError naming the field, also an unknown one."""
+        try:
+            value = msgspec.json.decode(text, type=self.struct, strict=True)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise PayloadError(f"{self._kind}: {error}") from error
+        return {name: getattr(value, name) for name in self.names}
+
+    def read(self, words: list[str]) -> str:
+        """The payload of `name=value` words of a command line, each read as its type wants."""
+        values: dict[str, Any] = {}
+        for word in words:
+            name, equals, value = word.partition("=")
+            if not equals or name not in self.names:
+                takes = ", ".join(self.names) or "nothing"
+                raise PayloadError(f"{self._kind} takes {takes}; {word!r} does not fit")
+            if name in values:
+                raise PayloadError(f"{self._kind}: {name} is given twice")
+            values[name] = value
+        try:
+            value = msgspec.convert(values, self.struct, strict=False, str_keys=True)
+        except msgspec.ValidationError as error:
+            raise PayloadError(f"{self._kind}: {error}") from error
+        return msgspec.json.encode(value).decode()
+
+    @property
+    def schema(self) -> str:
+        """The payload's JSON Schema as one line; '' where there are no parameters."""
+        if not self.names:
+            return ""
+        return msgspec.json.encode(msgspec.json.schema(self.struct)).decode()
+
+    @property
+    def struct(self) -> type[msgspec.Struct]:
+        if self._struct is None:
+            self._struct = self._build()
+        return self._struct
+
+    def _build(self) -> type[msgspec.Struct]:
+        try:
+            hints = get_type_hints(self._function, include_extras=True)
+            fields: list[Any] = []
+            for parameter in self._signature.parameters.values():
+                annotation = hints.get(parameter.name, Any)
+                if parameter.default is parameter.empty:
+                    fields.append((parameter.name, annotation))
+                else:
+                    fields.append((parameter.name, annotation, parameter.default))
+            built = msgspec.defstruct(
+                self._kind, fields, kw_only=True, frozen=True, forbid_unknown_fields=True
+            )
+            msgspec.json.schema(built)  # refuses types that JSON cannot carry
+        except (TypeError, NameError, ValueError) as error:
+            raise DeclarationError(
+                f"the parameters of {self._kind} cannot be kept in a row: {error}",
+                hint="Use types that JSON can carry: str, int, datetime, Enum, dataclass, …",
+            ) from error
+        return built

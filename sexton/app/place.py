@@ -1,0 +1,86 @@
+"""Where the store and the application are: argument, environment, settings file, default.
+
+A relative path in `sexton.toml` starts at that file, so that cron's own directory cannot make a
+second store that remembers nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+
+import msgspec
+
+from sexton.core.errors import ConfigurationError
+from sexton.core.settings import Settings
+from sexton.store import path_of
+
+SETTINGS_FILE = "sexton.toml"
+DEFAULT_STORE = "sqlite:///sexton.db"
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """`store`: an absolute URL. `app`: `module:name` or ''. `directory`: where the settings file
+    is, or where the search began; modules are found from there. `settings_path`: '' if there is
+    no settings file."""
+
+    store: str
+    app: str
+    directory: str
+    settings: Settings
+    settings_path: str
+
+
+def find(store: str | None = None, start: str | None = None) -> Place:
+    """Find the store and the app; raises ConfigurationError that names the file and the field.
+
+    1. The store: the argument, SEXTON_STORE, `store` of sexton.toml, sexton.db beside it.
+    2. The app: SEXTON_APP, `app` of sexton.toml.
+    3. sexton.toml: SEXTON_SETTINGS, else looked for from `start` upward, then from the current
+       directory upward.
+    """
+    path = os.environ.get("SEXTON_SETTINGS") or _search(start) or _search(os.getcwd())
+    settings = read_settings(path) if path else Settings()
+    directory = os.path.dirname(os.path.abspath(path)) if path else start or os.getcwd()
+    given = os.environ.get("SEXTON_STORE")
+    if store is None and given:
+        url = absolute(given, os.getcwd())
+    else:
+        url = absolute(store or settings.store or DEFAULT_STORE, directory)
+    return Place(
+        store=url,
+        app=os.environ.get("SEXTON_APP") or settings.app,
+        directory=directory,
+        settings=settings,
+        settings_path=os.path.abspath(path) if path else "",
+    )
+
+
+def absolute(url: str, directory: str) -> str:
+    return f"sqlite:///{os.path.normpath(os.path.join(directory, path_of(url)))}"
+
+
+def _search(start: str | None) -> str:
+    """The nearest sexton.toml from a directory upward, or ''."""
+    here = os.path.abspath(start) if start else ""
+    while here:
+        candidate = os.path.join(here, SETTINGS_FILE)
+        if os.path.isfile(candidate):
+            return candidate
+        parent = os.path.dirname(here)
+        here = parent if parent != here else ""
+    return ""
+
+
+def read_settings(path: str) -> Settings:
+    """Parse a settings file; raises ConfigurationError that names the file and the field."""
+    try:
+        with open(path, "rb") as file:
+            return msgspec.convert(tomllib.load(file), Settings, strict=True)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+    except (msgspec.ValidationError, ConfigurationError) as error:
+        hint = "docs/reference/settings.md lists every setting with its unit and bounds."
+        raise ConfigurationError(f"{path}: {error}", hint=hint) from error

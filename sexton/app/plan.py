@@ -1,0 +1,183 @@
+"""A plan and its effect: who, and what is done once for each of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+
+import msgspec
+
+from sexton.app.task import Task
+from sexton.core import guard as judge
+from sexton.core.errors import DeclarationError
+from sexton.core.item import Item
+from sexton.core.kind import Kind
+from sexton.core.ledger import parse_cap
+from sexton.core.task import Result
+from sexton.work.effect import WIDTH_MAX, Effect, takes_item
+from sexton.work.guard import Body, Run
+from sexton.work.serve import Serving
+
+if TYPE_CHECKING:
+    from sexton.app.sexton import Sexton
+
+P = ParamSpec("P")
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+A = TypeVar("A")
+
+Progress = Callable[["Counter[str]"], None]
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """Whom a run would touch, found without touching anybody.
+
+    `period`: what it would be for. `keys`: those it would serve, in the plan's order. `counts`:
+    planned, to serve, and those that the ledger settles already, by how.
+    """
+
+    kind: str
+    period: str
+    keys: list[str]
+    counts: dict[str, int]
+
+    def __str__(self) -> str:
+        known = {name: n for name, n in self.counts.items() if name not in {"planned", "to serve"}}
+        more = "".join(f", {n} {name}" for name, n in known.items())
+        return (
+            f"{self.kind} would serve {len(self.keys)} of {self.counts['planned']} planned{more}"
+            f" in period {self.period}; nobody was touched"
+        )
+
+
+class Decorator(Protocol[T_contra]):
+    """Takes `f(thing)` or `f(thing, item)` and gives the same function back."""
+
+    @overload
+    def __call__(
+        self, function: Callable[[T_contra, Item], A], /
+    ) -> Callable[[T_contra, Item], A]: ...
+    @overload
+    def __call__(self, function: Callable[[T_contra], A], /) -> Callable[[T_contra], A]: ...
+
+
+class Plan(Task[P, None], Generic[P, T]):
+    """A registered plan. Calling it serves each item once, through guard and ledger."""
+
+    def __init__(self, app: Sexton, kind: Kind, function: Callable[P, Iterable[T]]) -> None:
+        super().__init__(app, kind, function)  # type: ignore[arg-type]
+        self._plan: Callable[..., Iterable[T]] = function
+        self._effect: Effect | None = None
+        self.progress: Progress = lambda counts: None
+
+    @property
+    def effect(self) -> Effect:
+        """Raises DeclarationError if no effect was declared."""
+        if self._effect is None:
+            raise DeclarationError(
+                f"the plan {self.name} has no effect",
+                hint=f"Declare one: @{self.name}.each(key='id') above a function f(thing, item).",
+            )
+        return self._effect
+
+    @property
+    def kind(self) -> Kind:
+        self.effect  # noqa: B018 -- a plan without an effect is not registered
+        return super().kind
+
+    def each(
+        self,
+        *,
+        key: str | Callable[[T], object],
+        cap: str | None = None,
+        width: int = 1,
+        in_doubt: Literal["park", "retry", "skip"] | Callable[[Item], bool | None] = "park",
+        permanent: tuple[type[BaseException], ...] = (),
+        max_failures: int = 100,
+    ) -> Decorator[T]:
+        """Declare the effect: it is done once for each key of a period.
+
+        key: a field of the thing, or a function of it; int, str or UUID. cap: `"1/day per email"`.
+        width: how many at the same time, in threads. in_doubt: what is done about an item that was
+        begun by a run which died: park it for a person, try it again, skip it, or look by a
+        function of the item that answers whether it was done. permanent: exceptions that no
+        further try can mend. max_failures: after so many failed items an attempt begins no more.
+        """
+        if self._effect is not None:
+            raise DeclarationError(f"the plan {self.name} has an effect already")
+        if not 1 <= width <= WIDTH_MAX or max_failures < 1:
+            raise DeclarationError(
+                f"{self.name}: width= must be from 1 to {WIDTH_MAX}, max_failures= at least 1"
+            )
+
+        def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+            self._effect = Effect(
+                function,
+                key,
+                takes_item(function),
+                parse_cap(cap, self.name) if cap else None,
+                width,
+                permanent,
+                max_failures,
+                in_doubt if callable(in_doubt) else None,
+            )
+            policy = "probe" if callable(in_doubt) else in_doubt
+            self._kind = msgspec.structs.replace(self._kind, in_doubt=policy)
+            return function
+
+        return declare
+
+    def plan(self, *args: P.args, **kwargs: P.kwargs) -> Preview:
+        """Count whom a run would touch; touches nobody and records nothing."""
+        arguments = self.payload.bind(args, kwargs)
+        kind, store, effect = self.kind, self._app.store, self.effect
+        scope = self._scope_of_call(kind)
+        known = store.items.statuses("" if kind.scope else kind.name, scope) if scope else {}
+        counts: Counter[str] = Counter(planned=0)
+        keys: dict[str, None] = {}
+        for thing in self._plan(**arguments):
+            counts["planned"] += 1
+            key = effect.key_of(thing)
+            status = known.get(key, "Failed")
+            if key in keys:
+                counts["twice"] += 1
+            elif status == "Failed":
+                keys[key] = None
+            else:
+                counts[status.lower()] += 1
+        counts["to serve"] = len(keys)
+        return Preview(self.name, scope or "of its own", list(keys), dict(counts))
+
+    def _scope_of_call(self, kind: Kind) -> str:
+        """The ledger's scope that a call now would have; '' if it would open a new one."""
+        if kind.scope:
+            return kind.scope
+        store = self._app.store
+        if kind.has_schedule:
+            known = store.kinds.get(kind.name)
+            now = store.now()
+            anchor = known.anchor_at if known else now
+            schedule = known.schedule if known and known.kind == kind else None
+            if schedule is None:
+                from sexton.store.kinds import schedule_of  # noqa: PLC0415 -- only previews ask
+
+                schedule = schedule_of(kind, anchor)
+            period = judge.period_of_call(kind, schedule, anchor, now) or schedule.next(now)
+            return period.name if period else ""
+        newest = store.tasks.list(kind=kind.name, limit=1)
+        return f"run:{newest[0].root}" if newest and newest[0].status != "Complete" else ""
+
+    def body(self, arguments: dict[str, Any]) -> Body:
+        """What runs under a claim: serve each item, with the ledger as the judge."""
+
+        def serve(run: Run) -> tuple[Result, None]:
+            ledger = self._app.store.ledger(self.kind, run.claim, self.effect.cap)
+            serving = Serving(
+                run.claim, self.effect, ledger, stop=run.stop, progress=self.progress
+            )
+            return serving.run(lambda: self._plan(**arguments)), None
+
+        return serve
+
+

@@ -1,0 +1,187 @@
+"""A function as a guarded task: called, it goes through the guard and answers an Outcome."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+import msgspec
+
+from sexton.app import explain
+from sexton.app.explain import Status
+from sexton.app.payload import Payload
+from sexton.core import duration, instant
+from sexton.core.errors import UsageError
+from sexton.core.kind import Kind
+from sexton.core.outcome import Outcome
+from sexton.core.queue import Call
+from sexton.store.tasks import Asked, Request
+from sexton.work import guard
+from sexton.work.guard import Body
+from sexton.work.holder import nonce
+
+if TYPE_CHECKING:
+    from sexton.app.sexton import Sexton
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Task(Generic[P, R_co]):
+    """A registered function. Calling it goes through the guard, whoever calls."""
+
+    def __init__(self, app: Sexton, kind: Kind, function: Callable[P, R_co]) -> None:
+        self._app = app
+        self._kind = kind
+        self.function = function
+        self.payload = Payload(kind.name, function)
+        self.__name__ = kind.name
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    @property
+    def kind(self) -> Kind:
+        """The kind as it is registered, complete with its payload's schema."""
+        return msgspec.structs.replace(self._kind, payload_schema=self.payload.schema)
+
+    @property
+    def name(self) -> str:
+        return self._kind.name
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R_co]:
+        """Run it now if it is due, free and not done; answer in a sentence what happened.
+
+        Raises what the function raised, unchanged, after it is recorded; StoreError, and then
+        nothing ran, if the store could not be asked.
+        """
+        return self._call(self.payload.bind(args, kwargs))
+
+    def force(self, reason: str, *args: P.args, **kwargs: P.kwargs) -> Outcome[R_co]:
+        """Run it now, done or not, in a period of its own; the reason is recorded."""
+        return self._call(self.payload.bind(args, kwargs), force=reason_of(reason))
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Asked:
+        """Ask for it: a Pending row that the next tick runs. On disk when this returns."""
+        return Using(self).enqueue(*args, **kwargs)
+
+    def using(
+        self,
+        *,
+        at: datetime | None = None,
+        start_before: datetime | timedelta | str | None = None,
+        priority: int | None = None,
+        connection: sqlite3.Connection | None = None,
+    ) -> Using[P]:
+        """Conditions for a request: `resize.using(at=…).enqueue(image=…)`.
+
+        at: not before. start_before: not begun after, a moment or a length from now. priority:
+        higher goes first. connection: write the request inside the caller's own SQLite
+        transaction; it is asked for if, and only if, that commits.
+        """
+        return Using(self, at, start_before, priority, connection)
+
+    def why(self) -> str:
+        """What a call now would find, in a few sentences."""
+        return explain.why(self._app.store, self.name)
+
+    def status(self) -> Status:
+        """Where this kind stands: last and next moments, what runs, what is in doubt."""
+        return explain.status(self._app.store, self.name)
+
+    def body(self, arguments: dict[str, Any]) -> Body:
+        """What runs under a claim."""
+        call: Callable[[], Any] = lambda: self.function(**arguments)  # type: ignore[call-arg]  # noqa: E731
+        return guard.plain(call)
+
+    def key_of(self, arguments: dict[str, Any]) -> str | None:
+        """The key of a request: '' or a payload field's text where the kind declares it."""
+        if not self._kind.key:
+            return self._kind.key
+        return str(arguments[self._kind.key])
+
+    def _call(self, arguments: dict[str, Any], force: str = "") -> Outcome[R_co]:
+        asked = Call(
+            nonce=nonce(),
+            payload=self.payload.encode(arguments),
+            key=self.key_of(arguments),
+            force=force,
+            by=caller(),
+        )
+        return guard.call(self._app.here, self.kind, asked, self.body(arguments))
+
+
+class Using(Generic[P]):
+    """A request with conditions, ready to be asked."""
+
+    def __init__(
+        self,
+        task: Task[P, Any],
+        at: datetime | None = None,
+        start_before: datetime | timedelta | str | None = None,
+        priority: int | None = None,
+        connection: sqlite3.Connection | None = None,
+    ) -> None:
+        self._task = task
+        self._at = at
+        self._start_before = start_before
+        self._priority = priority
+        self._connection = connection
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Asked:
+        """Ask for it; the row, or the waiting one that this joined. See `Task.enqueue`.
+
+        Inside a caller's connection the row's id is 0: it exists only once that has committed.
+        """
+        task = self._task
+        arguments = task.payload.bind(args, kwargs)
+        return task._app.ask(task, self._request(arguments), self._connection)  # noqa: SLF001
+
+    def _request(self, arguments: dict[str, Any]) -> Request:
+        task = self._task
+        return Request(
+            payload=task.payload.encode(arguments),
+            key=task.key_of(arguments),
+            at=_instant("at", self._at) if self._at is not None else None,
+            start_before=self._latest_start(),
+            priority=self._priority,
+            by=caller(),
+            id=nonce(),
+        )
+
+    def _latest_start(self) -> instant.Instant | None:
+        match self._start_before:
+            case None:
+                return None
+            case datetime() as moment:
+                return _instant("start_before", moment)
+            case length:
+                now = self._task._app.store.now()  # noqa: SLF001
+                return now + duration.parse(length)
+
+
+def _instant(name: str, moment: datetime) -> instant.Instant:
+    if moment.tzinfo is None:
+        raise UsageError(
+            f"{name}={moment.isoformat()} has no zone",
+            hint="Write datetime(…, tzinfo=UTC) or ZoneInfo(…).",
+        )
+    return instant.from_datetime(moment)
+
+
+def reason_of(reason: str) -> str:
+    if not isinstance(reason, str) or not reason.strip():
+        raise UsageError("force needs a reason; it is recorded beside the run")
+    return reason.strip()[:500]
+
+
+def caller() -> str:
+    """Who asks, for the record: user and process."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}, process {os.getpid()}"

@@ -1,0 +1,51 @@
+"""What an effect is told of the item it serves: names that stay the same when it is tried again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+MAIL_DOMAIN = "sexton.invalid"  # RFC 2606: a name that nobody can own
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of a plan, as its effect sees it.
+
+    `key`: the item's key as text. `idempotency_key`: 32 hex digits, the same for every try of this
+    item in this scope; give it to a provider that honours one. `message_id`: the same, as an
+    RFC 5322 Message-ID. `attempt`: how often it was begun, this time included. `period`, `task`:
+    what it belongs to.
+    """
+
+    key: str
+    idempotency_key: str
+    message_id: str
+    attempt: int = 1
+    period: str = ""
+    task: int = 0
+
+    @classmethod
+    def of(cls, scope: str, key: str, *, attempt: int, period: str, task: int) -> Item:
+        digest = sha256(f"{scope}\x1f{key}".encode()).hexdigest()[:32]
+        return cls(key, digest, f"<{digest}@{MAIL_DOMAIN}>", attempt, period, task)
+
+    @classmethod
+    def fake(cls, key: str = "1", *, period: str = "2026-01-01T00:00") -> Item:
+        """An item for a test of the effect on its own: `send(user, Item.fake())`."""
+        return cls.of("fake", key, attempt=1, period=period, task=0)
+
+
+def key_text(value: object) -> str:
+    """The key of an item as text; raises TypeError for what has no stable text.
+
+    Allowed are `int`, `str` and `uuid.UUID`: their text is the same tomorrow and elsewhere.
+    """
+    from uuid import UUID  # noqa: PLC0415 -- only plans need it
+
+    if isinstance(value, bool) or not isinstance(value, (int, str, UUID)):
+        raise TypeError(f"an item's key must be an int, a str or a UUID, not {value!r}")
+    text = str(value)
+    if not text or len(text) > 500 or "\x1f" in text:
+        raise TypeError(f"an item's key must have 1 to 500 characters, and no U+001F: {text[:40]!r}")
+    return text

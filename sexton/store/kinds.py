@@ -1,0 +1,136 @@
+"""The closed table of kinds, as `sync` or a first call saw them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sexton.core import kind as kinds
+from sexton.core import schedule as schedules
+from sexton.core.instant import Instant
+from sexton.core.kind import Kind
+from sexton.core.schedule import Schedule
+from sexton.store.rows import NOTIFY
+from sexton.store.sql import Queries
+from sexton.store.sqlite import Database, Row
+
+SQL = Queries("kind")
+
+
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind with what the store knows of it."""
+
+    kind: Kind
+    anchor_at: Instant
+    scheduled_to_at: Instant
+    next_at: Instant | None
+    gone_at: Instant | None
+    future_task: int | None
+    future_seen_at: Instant | None
+
+    @property
+    def schedule(self) -> Schedule:
+        return schedule_of(self.kind, self.anchor_at)
+
+
+def schedule_of(kind: Kind, anchor_at: Instant) -> Schedule:
+    return schedules.parse(
+        kind.schedule or None, tz=kind.tz, every=kind.every_us or None, anchor=anchor_at
+    )
+
+
+def registered_of(row: Row) -> Registered:
+    columns = {name: row[name] for name in Registered.__struct_fields__ if name != "kind"}
+    return Registered(kind=kinds.decode(row["definition"]), **columns)
+
+
+def get(db: Database, name: str) -> Registered | None:
+    row = db.one(SQL.get, {"name": name})
+    return registered_of(row) if row else None
+
+
+def kind_of(db: Database, name: str) -> Kind | None:
+    """The definition of a kind inside a transaction; None if nobody declared it."""
+    if name == NOTIFY.name:
+        return NOTIFY
+    found = get(db, name)
+    return found.kind if found else None
+
+
+def put(db: Database, kind: Kind, now: Instant) -> Registered:
+    """Register a kind or take its new definition, inside a transaction that the caller opened."""
+    old = get(db, kind.name)
+    if old and old.kind == kind and old.gone_at is None:
+        return old
+    same = old is not None and old.gone_at is None and _timing(old.kind) == _timing(kind)
+    following = schedule_of(kind, now).next(now) if kind.has_schedule else None
+    values: dict[str, Any] = {
+        "name": kind.name,
+        "definition": kinds.encode(kind),
+        "min_gap_us": kind.min_gap_us,
+        "now": now,
+        "next_at": following.due_at if following else None,
+        "is_same_schedule": same,
+    }
+    return registered_of(db.all(SQL.put, values)[0])
+
+
+def _timing(kind: Kind) -> tuple[str, str, int]:
+    return (kind.schedule, kind.tz, kind.every_us)
+
+
+class Kinds:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def get(self, name: str) -> Registered | None:
+        return get(self._db, name)
+
+    def all(self) -> list[Registered]:
+        return [registered_of(row) for row in self._db.all(SQL.all)]
+
+    def ensure(self, kind: Kind) -> Registered:
+        """The kind as it is registered; a new or changed one is registered first."""
+        old = get(self._db, kind.name)
+        if old and old.kind == kind and old.gone_at is None:
+            return old
+        with self._db.transaction():
+            return put(self._db, kind, self._db.now())
+
+    def sync(self, declared: list[Kind]) -> tuple[list[str], list[str], list[str]]:
+        """Take what the app declares as the closed table; return the names that are new, changed
+        and gone. The history of a gone kind stays under its name; its next moment is forgotten.
+        """
+        now = self._db.now()
+        added, changed = [], []
+        with self._db.transaction():
+            before = {known.kind.name: known for known in self.all()}
+            for kind in [*declared, NOTIFY]:
+                old = before.get(kind.name)
+                if old is None or old.gone_at is not None:
+                    added.append(kind.name)
+                elif old.kind != kind:
+                    changed.append(kind.name)
+                put(self._db, kind, now)
+            names = {kind.name for kind in declared} | {NOTIFY.name}
+            gone = [
+                known.kind.name
+                for known in before.values()
+                if known.kind.name not in names
+                and known.gone_at is None
+                and known.kind.family != "once"
+            ]
+            for name in gone:
+                self._db.run(SQL.gone, {"name": name, "now": now})
+        return [name for name in added if name != NOTIFY.name], changed, gone
+
+    def count_skip(self, kind: str, period: str, code: str, sentence: str) -> None:
+        """Count a call that found nothing to do. Nothing is promised by a counter, so this does
+        not wait for the disk."""
+        values = {"kind": kind, "target": "any", "period": period, "code": code}
+        with self._db.relax():
+            self._db.run(SQL.count_skip, values | {"sentence": sentence, "now": self._db.now()})
+
+    def skips(self, kind: str, limit: int = 10) -> list[Row]:
+        return self._db.all(SQL.skips, {"kind": kind, "limit": limit})

@@ -1,0 +1,261 @@
+"""The ledger: which effects began and which are done, one commit an item.
+
+Every write first asks whether its task is still the one that runs, in the same transaction: a
+zombie's *begun* must not slip in beside the sweep, and what it reports late is kept as evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sexton.core.errors import Fenced, UnknownTask
+from sexton.core.instant import Instant
+from sexton.core.kind import InDoubt, Kind
+from sexton.core.ledger import Begun, Cap, Ended, Entry, Wanted, step
+from sexton.core.task import PENDING, RUNNING, Claim
+from sexton.store import rows
+from sexton.store.kinds import kind_of
+from sexton.store.queue import claim_of
+from sexton.store.sql import Queries
+from sexton.store.sqlite import Database, Row
+
+AGAIN = "again:"
+
+SQL = Queries("ledger")
+TASK_SQL = Queries("task")
+
+
+# Periods that are no moment of a schedule: their items are distinct in the chain of attempts.
+RUN_PERIODS = ("after:", "forced:", AGAIN)
+
+
+class StoreLedger:
+    """`core.queue.Ledger` on the store, for one run of one plan."""
+
+    def __init__(self, db: Database, kind: Kind, claim: Claim, cap: Cap | None = None) -> None:
+        self._db = db
+        self._kind = kind
+        self._claim = claim
+        self._cap = cap
+        self._scope = self._open()
+
+    @property
+    def scope_name(self) -> str:
+        """What the items are distinct in: the scope declared, the period, or the run."""
+        if self._kind.scope:
+            return self._kind.scope
+        if not self._claim.period.startswith(RUN_PERIODS):
+            return self._claim.period or f"run:{self._claim.root}"
+        root = rows.get(self._db, self._claim.root)
+        if root is None or root.period.startswith(RUN_PERIODS) or not root.period:
+            return f"run:{self._claim.root}"
+        return root.period
+
+    def _open(self) -> int:
+        wide = bool(self._kind.scope)
+        values = {
+            "kind": "" if wide else self._kind.name,
+            "target": "" if wide else self._claim.target,
+            "key": "" if wide else self._claim.key,
+            "name": self.scope_name,
+        }
+        row = self._db.one(SQL.scope, values)
+        if row is None:
+            with self._db.transaction():
+                self._db.run(SQL.put_scope, values)
+                row = self._db.all(SQL.scope, values)[0]
+        return int(row["id"])
+
+    def known(self, key: str) -> str | None:
+        """The status of an item that no attempt need come back to, or None: a point read, so that
+        what is done costs no commit."""
+        row = self._db.one(SQL.known, {"scope": self._scope, "key": key})
+        return str(row["status"]) if row and row["status"] not in {"Begun", "Failed"} else None
+
+    def advance(self, ended: Sequence[Ended], wanted: Sequence[Wanted]) -> list[Begun]:
+        """Commit how items ended and which begin now; return an answer for each wanted one.
+
+        Raises Fenced if this task was settled by somebody else: then `ended` is kept as evidence.
+        """
+        with self._db.transaction():
+            now = self._db.now()
+            holds = self._holds()
+            if holds:
+                for item in ended:
+                    self._end(item, now)
+                return [self._begin(item, now) for item in wanted]
+            for item in ended:
+                text = f"item {item.key} ended late: {item.status} {item.note}".rstrip()
+                self._db.run(TASK_SQL.late, {"task": self._claim.task, "now": now, "text": text})
+        raise Fenced(f"task {self._claim.task} of {self._claim.kind} was settled by somebody else")
+
+    def _holds(self) -> bool:
+        row = self._db.one(SQL.fence, {"task": self._claim.task})
+        return bool(row) and row == {"status": RUNNING, "claim": self._claim.nonce}
+
+    def _end(self, item: Ended, now: Instant) -> None:
+        at = {"scope": self._scope, "key": item.key, "task": self._claim.task}
+        if item.status != "Unbegun":
+            self._db.one(SQL.end, at | {"status": item.status, "now": now, "note": item.note})
+        elif self._db.one(SQL.unbegin, at):
+            self._db.run(SQL.free_slot, {"scope": self._scope, "key": item.key})
+
+    def _begin(self, item: Wanted, now: Instant) -> Begun:
+        at = {"scope": self._scope, "key": item.key}
+        known = self._db.one(SQL.known, at)
+        if known and known["status"] != "Failed":
+            return self._begin_known(item, known, now)
+        if known is None and self._claim.period.startswith(AGAIN):
+            return Begun(item.key, "leave")  # only what a person sent back is tried again
+        if not self._has_slot(item, now):
+            return Begun(item.key, "capped")
+        mine: dict[str, Any] = at | {"task": self._claim.task, "now": now}
+        if known is None:
+            row = self._db.one(SQL.begin, mine | {"kind": self._kind.name})
+        else:
+            again = {"leaves": "Failed", "of": known["task"]}
+            row = self._db.one(SQL.begin_again, mine | again)
+        return Begun(item.key, "begin", row["tries"]) if row else Begun(item.key, "elsewhere")
+
+    def _begin_known(self, item: Wanted, known: Row, now: Instant) -> Begun:
+        """An item that was begun before: by us, by a live task, or by a dead one."""
+        owner = rows.get(self._db, known["task"])
+        is_live = owner is not None and owner.status == RUNNING
+        match step(known["status"], known["task"] == self._claim.task, is_live):
+            case "doubt":
+                return self._doubt(item, known, now, self._kind.in_doubt)
+            case "elsewhere":
+                return Begun(item.key, "elsewhere")
+            case _:
+                return Begun(item.key, "leave")
+
+    def _doubt(self, item: Wanted, known: Row, now: Instant, policy: InDoubt) -> Begun:
+        """Begun by a claim that is dead, and not done: the kind's policy decides."""
+        judged = {"scope": self._scope, "key": item.key, "now": now}
+        judged |= {"leaves": "Begun", "of": known["task"]}
+        if policy == "probe":
+            return Begun(item.key, "probe", known["tries"])
+        if policy == "retry":
+            again = judged | {"task": self._claim.task}
+            row = self._db.one(SQL.begin_again, again)
+            return Begun(item.key, "begin", row["tries"]) if row else Begun(item.key, "elsewhere")
+        note = f"in doubt: begun by task {known['task']}, which died"
+        status = "Parked" if policy == "park" else "Skipped"
+        self._db.run(SQL.mark, judged | {"status": status, "note": note})
+        return Begun(item.key, "parked" if policy == "park" else "skipped")
+
+    def probed(self, key: str, was_done: bool | None) -> Begun:
+        """Settle an item in doubt by what the probe saw; None: it could not tell, so park it."""
+        with self._db.transaction():
+            now = self._db.now()
+            if not self._holds():
+                raise Fenced(f"task {self._claim.task} was settled by somebody else")
+            at = {"scope": self._scope, "key": key}
+            known = self._db.one(SQL.known, at)
+            if known is None or known["status"] != "Begun" or known["task"] == self._claim.task:
+                return Begun(key, "leave")
+            judged = at | {"now": now, "leaves": "Begun", "of": known["task"]}
+            if was_done is False:
+                row = self._db.one(SQL.begin_again, judged | {"task": self._claim.task})
+                return Begun(key, "begin", row["tries"]) if row else Begun(key, "elsewhere")
+            status, note = ("Done", "the probe found it done") if was_done else ("Parked", "in doubt")
+            self._db.run(SQL.mark, judged | {"status": status, "note": note})
+            return Begun(key, "leave" if was_done else "parked")
+
+    def _has_slot(self, item: Wanted, now: Instant) -> bool:
+        if self._cap is None:
+            return True
+        zone = ZoneInfo(self._kind.tz)
+        day = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone(zone).date().isoformat()
+        at: dict[str, Any] = {"cap": self._cap.name, "whom": item.whom, "day": day}
+        at |= {"scope": self._scope, "key": item.key}
+        if self._db.one(SQL.slot_of, at):
+            return True
+        slots = range(1, self._cap.count + 1)
+        return any(self._db.one(SQL.take_slot, at | {"slot": slot}) for slot in slots)
+
+    def keys(self) -> dict[str, str]:
+        """Every key that this scope knows, with its status: to report what is no longer planned."""
+        return {row["key"]: row["status"] for row in self._db.all(SQL.keys, {"scope": self._scope})}
+
+
+def entry_of(row: Row) -> Entry:
+    columns = {name: row[name] for name in Entry.__struct_fields__ if name in row}
+    columns |= {"scope": row["scope_name"], "is_in_doubt": bool(row["is_in_doubt"])}
+    return Entry(**columns)
+
+
+class Items:
+    """The ledger as people see and settle it."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def list(
+        self, kind: str, *, in_doubt: bool = False, key: str = "", scope: str = "", limit: int = 1000
+    ) -> list[Entry]:
+        values = {"kind": kind, "key": key, "limit": limit, "scope_name": scope}
+        if in_doubt:
+            values.pop("scope_name")
+            return [entry_of(row) for row in self._db.all(SQL.in_doubt, values)]
+        return [entry_of(row) for row in self._db.all(SQL.list, values)]
+
+    def statuses(self, kind: str, scope: str) -> dict[str, str]:
+        """Every key of one scope with its status; `kind` is '' for a scope of its own name."""
+        rows_ = self._db.all(SQL.statuses, {"kind": kind, "name": scope})
+        return {row["key"]: row["status"] for row in rows_}
+
+    def settle(self, kind: str, key: str, verdict: str, by: str) -> list[Entry]:
+        """Settle the items in doubt of this kind, of one key or of all (`key` empty).
+
+        `verdict`: `done` (it happened), `failed` (it did not, and shall not), `retry` (it did not:
+        it is begun again, by an attempt that is asked for here if none is to come). Returns what
+        was settled, as it was before.
+        """
+        status = {"done": "Done", "failed": "Rejected", "retry": "Failed"}[verdict]
+        settled = []
+        with self._db.transaction():
+            now = self._db.now()
+            values = {"kind": kind, "key": key, "limit": -1}
+            for row in self._db.all(SQL.in_doubt, values):
+                change = {"scope": row["scope"], "key": row["key"], "leaves": row["status"]}
+                change |= {"of": row["task"], "status": status, "now": now, "by": by}
+                change["note"] = f"settled as {verdict}"
+                if self._db.one(SQL.settle, change):
+                    settled.append(entry_of(row))
+                    if verdict != "done":
+                        self._db.run(SQL.free_slot, {"scope": row["scope"], "key": row["key"]})
+            if verdict == "retry":
+                self._ask_again(kind, {entry.task for entry in settled}, now, by)
+        return settled
+
+    def _ask_again(self, name: str, tasks: set[int], now: Instant, by: str) -> None:
+        """One attempt for each chain whose items were sent back and that has none to come."""
+        kind = kind_of(self._db, name)
+        chains = {task.root: task for id_ in tasks if (task := rows.get(self._db, id_))}
+        for root, task in chains.items():
+            if kind is None or self._db.one(TASK_SQL.live_of_chain, {"root": root}):
+                continue
+            columns = {"target": task.target, "key": task.key, "payload": task.payload}
+            columns |= {"root": root, "retry_of": task.id, "asked_by": by}
+            rows.insert(self._db, kind, now, status=PENDING, period=AGAIN + "{id}", **columns)
+
+    def begin(self, task: int, key: str) -> Begun:
+        """Begin one item of a Running task, from any language; raises UnknownTask or Fenced."""
+        return self._of(task).advance([], [Wanted(key)])[0]
+
+    def end(self, task: int, ended: Ended) -> None:
+        """End one item of a Running task; raises UnknownTask or Fenced."""
+        self._of(task).advance([ended], [])
+
+    def _of(self, task: int) -> StoreLedger:
+        row = rows.get(self._db, task)
+        kind = kind_of(self._db, row.kind) if row else None
+        if row is None or kind is None:
+            raise UnknownTask(f"no task has the id {task}")
+        if row.status != RUNNING:
+            raise Fenced(f"task {task} is {row.status} and begins no items")
+        return StoreLedger(self._db, kind, claim_of(row))

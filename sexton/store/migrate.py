@@ -1,0 +1,122 @@
+"""Bring a store to this version's schema: numbered steps, each with its record in one transaction.
+
+A step is never edited once it is released. A store that is newer than this code is refused: an
+older Sexton must not guess what a newer one promised.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from hashlib import sha256
+
+from sexton.core.errors import SchemaError, StoreMissing
+from sexton.store.sqlite import APPLICATION_ID, Database
+
+_HERE = os.path.join(os.path.dirname(__file__), "migrations", "sqlite")
+
+
+def steps() -> list[tuple[int, str, str]]:
+    """Every step as (number, name, SQL), in order."""
+    found = []
+    for file in sorted(os.listdir(_HERE)):
+        number, _, name = file.removesuffix(".sql").partition("_")
+        with open(os.path.join(_HERE, file), encoding="utf-8") as text:
+            found.append((int(number), name, text.read()))
+    return found
+
+
+NEWEST = 1  # the number of the last step; a test holds it against the files
+
+
+def check(db: Database) -> None:
+    """Raise SchemaError unless this store is exactly of this version."""
+    version = db.pragma("user_version")
+    if version == NEWEST and db.pragma("application_id") == APPLICATION_ID:
+        return
+    if version > NEWEST:
+        raise SchemaError(
+            f"the store {db.path} has schema {version}; this Sexton knows up to {NEWEST}",
+            hint="Run the newer Sexton that made it; an older one could break its promises.",
+        )
+    if version and db.pragma("application_id") != APPLICATION_ID:
+        raise SchemaError(
+            f"{db.path} is a database of another program",
+            hint="Give the store a file of its own.",
+        )
+    raise SchemaError(
+        f"the store {db.path} has schema {version}; this Sexton needs {NEWEST}",
+        hint="Run `sexton migrate`.",
+    )
+
+
+def migrate(db: Database) -> list[str]:
+    """Apply what is missing; return the names of the applied steps.
+
+    Killed in between, the next call goes on where this one stopped. Two at once: the second
+    waits, and finds nothing to do.
+    """
+    _refuse_foreign(db)
+    if db.pragma("journal_mode", "wal") != "wal":
+        raise SchemaError(f"the store {db.path} cannot use write-ahead logging on this file system")
+    applied = []
+    for number, name, sql in steps():
+        with db.transaction():
+            if db.pragma("user_version") >= number:
+                continue
+            if number == 1:
+                db.pragma("application_id", APPLICATION_ID)
+                db.run(_RECORDS)
+            db.script(sql)
+            values = {"number": number, "name": name, "at": db.now()}
+            digest = sha256(sql.encode()).hexdigest()
+            db.run("INSERT INTO migration VALUES (:number, :name, :sha256, :at)",
+                   values | {"sha256": digest})  # fmt: skip
+            if number == 1:
+                identity = {"value": str(uuid.uuid4())}
+                db.run("INSERT INTO meta VALUES ('id', :value)", identity)
+            db.pragma("user_version", number)
+            applied.append(f"{number:04}_{name}")
+    return applied
+
+
+_RECORDS = """
+CREATE TABLE migration (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, at INTEGER NOT NULL
+) STRICT
+"""
+
+
+def _refuse_foreign(db: Database) -> None:
+    version, application = db.pragma("user_version"), db.pragma("application_id")
+    if version > NEWEST and application == APPLICATION_ID:
+        check(db)
+    tables = db.all("SELECT count(*) AS count FROM sqlite_schema")[0]["count"]
+    if tables and application != APPLICATION_ID:
+        raise SchemaError(
+            f"{db.path} holds tables of another program; nothing was changed",
+            hint="Give the store a file of its own, and the application another.",
+        )
+
+
+def marker_path(path: str) -> str:
+    """The file beside a store that remembers that the store was made."""
+    return f"{path}.made"
+
+
+def refuse_vanished(path: str) -> None:
+    """Tell a store that vanished from a first start, which would silently do all work again."""
+    if os.path.exists(path) or not os.path.exists(marker_path(path)):
+        return
+    raise StoreMissing(
+        f"the store {path} was made before and has gone",
+        hint="Restore a backup to that path; or, if all it remembered may be forgotten and done"
+        f" again, delete {marker_path(path)} and run `sexton init`.",
+    )
+
+
+def write_marker(path: str, identity: str) -> None:
+    with open(marker_path(path), "w", encoding="utf-8") as file:
+        file.write(f"The store {os.path.basename(path)} was made here, with the id {identity}.\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,145 @@
+"""Requests inside a caller's own SQLite transaction: an outbox table in the caller's database.
+
+The caller writes through its own connection, so the request commits, or vanishes, with its work.
+The tick drains the table by request id: enqueue in the store, then delete there; killed in
+between, it comes again and is obeyed once. The caller's file is opened with the standard library
+alone and the store's with ours alone: two SQLite libraries on one file in one process cancel each
+other's locks.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+
+import msgspec
+
+from sexton.core.errors import StoreError, UsageError
+from sexton.core.kind import Kind
+from sexton.store.kinds import kind_of
+from sexton.store.rows import notice
+from sexton.store.sql import Queries
+from sexton.store.sqlite import Database
+from sexton.store.tasks import Request, Tasks
+
+SQL = Queries("outbox")
+WAIT_S = 5.0
+BATCH = 500
+
+
+def write(connection: sqlite3.Connection, kind: Kind, request: Request) -> None:
+    """Write a request inside the caller's transaction; the caller commits it or rolls it back."""
+    connection.execute(SQL.create)
+    body = msgspec.json.encode(request).decode()
+    connection.execute(SQL.write, {"id": request.id, "kind": kind.name, "request": body})
+
+
+def path_of(connection: sqlite3.Connection, store_path: str) -> str:
+    """The file of a caller's connection; raises UsageError for one that cannot have an outbox."""
+    if not isinstance(connection, sqlite3.Connection):
+        raise UsageError(f"connection= must be a sqlite3.Connection, not {type(connection)}")
+    path = next(row[2] for row in connection.execute("PRAGMA database_list") if row[1] == "main")
+    if not path:
+        raise UsageError("a database in memory cannot have an outbox: no tick could read it")
+    if os.path.exists(store_path) and os.path.samefile(path, store_path):
+        raise UsageError(
+            "connection= is open on the store itself",
+            hint="The store is a file of Sexton's own; give the connection of your database.",
+        )
+    return os.path.abspath(path)
+
+
+def seen_of(path: str) -> str:
+    """Sizes and times of a database's files: unchanged, there is nothing new to drain."""
+    parts = []
+    for file in (path, f"{path}-wal"):
+        try:
+            found = os.stat(file)
+            parts.append(f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}")
+        except OSError:
+            parts.append("-")
+    return " ".join(parts)
+
+
+class Outboxes:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._tasks = Tasks(db)
+
+    def register(self, path: str) -> None:
+        """Remember that this database may hold requests; before the first is written there."""
+        if self._db.one(SQL.known, {"path": path}) is None:
+            with self._db.transaction():
+                self._db.run(SQL.register, {"path": path})
+
+    def drain(self) -> int:
+        """Ask for what every known outbox holds; return how many requests came.
+
+        A database that is busy, or gone, is left for the next tick; a notice tells of it once.
+        """
+        return sum(self._drain(row["path"], row["seen"]) for row in self._db.all(SQL.all))
+
+    def _drain(self, path: str, seen: str) -> int:
+        now_seen = seen_of(path)
+        if now_seen == seen:
+            return 0
+        total = 0
+        try:
+            with closing(_open(path)) as theirs:
+                while rows := _read(theirs):
+                    ids = self._obey(rows)
+                    with theirs:
+                        theirs.executemany(SQL.delete, [{"id": id_} for id_ in ids])
+                    total += len(ids)
+                    if len(ids) < len(rows):
+                        return total  # some kind is unknown: look again at the next tick
+        except sqlite3.Error as error:
+            self._tell(path, str(error))
+            return total
+        if total == 0:
+            with self._db.transaction():
+                self._db.run(SQL.saw, {"path": path, "seen": now_seen})
+        return total
+
+    def _obey(self, rows: Iterable[tuple[str, str, str]]) -> list[str]:
+        """Enqueue a batch in one transaction; return the ids that are safe to delete there."""
+        obeyed = []
+        with self._db.transaction():
+            now = self._db.now()
+            for id_, name, body in rows:
+                kind = kind_of(self._db, name)
+                try:
+                    request = msgspec.json.decode(body, type=Request, strict=True)
+                except (msgspec.DecodeError, msgspec.ValidationError) as error:
+                    text = f"a request in an outbox cannot be read: {id_}: {error}"
+                    notice(self._db, f"outbox:{id_}", "outbox", name, text, now)
+                    continue
+                if kind is None:
+                    text = f"a request in an outbox names the kind {name!r}, which is unknown"
+                    notice(self._db, f"outbox:{name}", "outbox", name, text, now)
+                    continue
+                self._tasks.enqueue_within(kind, request, now)
+                obeyed.append(id_)
+        return obeyed
+
+    def _tell(self, path: str, error: str) -> None:
+        with self._db.transaction():
+            text = f"the outbox in {path} could not be read: {error}"
+            notice(self._db, f"outbox:{path}", "outbox", "", text, self._db.now())
+
+
+def _open(path: str) -> sqlite3.Connection:
+    if not os.path.exists(path):
+        raise sqlite3.OperationalError("the file is not there")
+    try:
+        return sqlite3.connect(path, timeout=WAIT_S)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}") from error
+
+
+def _read(theirs: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    if not theirs.execute(SQL.has_table).fetchone():
+        return []
+    return theirs.execute(SQL.read, {"limit": BATCH}).fetchall()

@@ -1,0 +1,133 @@
+"""The queue of this store: claim, enter, renew, log, finish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from sexton.core.kind import TIMEOUT_US
+from sexton.core.queue import Output, Renewed
+from sexton.core.settings import Settings
+from sexton.core.task import RUNNING, Claim, Result, Task
+from sexton.store import rows
+from sexton.store.kinds import kind_of
+from sexton.store.rows import SQL
+from sexton.store.sqlite import Database, Row
+
+
+def claim_of(task: Task) -> Claim:
+    """What an executor needs of a Running row."""
+    assert task.status == RUNNING and task.deadline_at is not None
+    return Claim(
+        task=task.id,
+        kind=task.kind,
+        target=task.target,
+        key=task.key,
+        period=task.period,
+        payload=task.payload,
+        attempt=task.attempt,
+        root=task.root,
+        nonce=task.claim,
+        deadline_at=task.deadline_at,
+        expires_at=task.expires_at,
+    )
+
+
+class StoreQueue:
+    """`core.queue.Queue` on the store, for one owner on one target."""
+
+    def __init__(self, db: Database, settings: Settings, owner: str, target: str) -> None:
+        self._db = db
+        self._settings = settings
+        self._owner = owner
+        self._host = str(msgspec.json.decode(owner)["host"])
+        self._target = target
+
+    def claim(self, nonce: str) -> Claim | None:
+        with self._db.transaction():
+            again = self._db.one(SQL.claimed, {"nonce": nonce})
+            if again:
+                return claim_of(rows.task_of(again))
+            now = self._db.now()
+            values = {
+                "nonce": nonce,
+                "now": now,
+                "lease_at": now + self._settings.lease_us,
+                "timeout_us": TIMEOUT_US,
+                "owner": self._owner,
+                "host": self._host,
+                "target": self._target,
+                "parallel": self._settings.parallel,
+            }
+            row = self._db.one(SQL.claim, values)
+        return claim_of(rows.task_of(row)) if row else None
+
+    def enter(self, claim: Claim, leader: str) -> bool:
+        with self._db.transaction():
+            values = {"id": claim.task, "nonce": claim.nonce, "leader": leader}
+            return self._db.one(SQL.enter, values | {"now": self._db.now()}) is not None
+
+    def renew(self, claims: Sequence[Claim]) -> list[Renewed]:
+        """Hold the claims; a lease is written anew only when a third of it is gone."""
+        now = self._db.now()
+        rewrite_at = now + self._settings.lease_us * 2 // 3
+        found = [self._db.one(SQL.held, _fence(claim)) for claim in claims]
+        if not any(row and row["lease_at"] < rewrite_at for row in found):
+            return [_renewed(claim, row) for claim, row in zip(claims, found, strict=True)]
+        with self._db.transaction():
+            lease = {"lease_at": self._db.now() + self._settings.lease_us}
+            return [
+                _renewed(claim, self._db.one(SQL.renew, _fence(claim) | lease)) for claim in claims
+            ]
+
+    def log(self, claim: Claim, output: Output) -> None:
+        with self._db.transaction():
+            self._put_output(claim, output)
+
+    def _put_output(self, claim: Claim, output: Output) -> None:
+        values = {"task": claim.task, "head": output.head, "tail": output.tail}
+        self._db.run(SQL.put_output, values | {"dropped": output.dropped_bytes})
+
+    def finish(self, claim: Claim, result: Result, output: Output | None = None) -> bool:
+        """End the task, with the last of its output in the same commit.
+
+        If somebody else settled it, the report is kept as evidence first and then told no.
+        """
+        with self._db.transaction():
+            now = self._db.now()
+            task = rows.get(self._db, claim.task)
+            if task is None:
+                return False
+            if task.status == RUNNING and task.claim == claim.nonce:
+                if output:
+                    self._put_output(claim, output)
+                rows.finish(
+                    self._db,
+                    task,
+                    kind_of(self._db, task.kind),
+                    now,
+                    status=result.status,
+                    reason=result.reason,
+                    outcome=result.outcome,
+                    counts=result.counts,
+                )
+                return True
+            has_ended_so = (
+                task.claim == claim.nonce
+                and (task.status, task.reason) == (result.status, result.reason)
+                and task.outcome == result.outcome
+            )
+            if not has_ended_so:
+                text = f"finished late as {result.status} {result.reason}: {result.outcome}"
+                self._db.run(SQL.late, {"task": claim.task, "now": now, "text": text})
+            return has_ended_so
+
+
+def _fence(claim: Claim) -> dict[str, Any]:
+    return {"id": claim.task, "nonce": claim.nonce}
+
+
+def _renewed(claim: Claim, row: Row | None) -> Renewed:
+    return Renewed(claim.task, row is not None, row["abort_by"] if row else "")

@@ -1,0 +1,172 @@
+"""What each tick does for the whole store: ask for due periods, expire, mend the clock's jumps."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sexton.core import guard as judge
+from sexton.core.guard import Round
+from sexton.core.instant import Instant, iso
+from sexton.core.kind import Kind
+from sexton.core.schedule import Period
+from sexton.core.settings import Settings
+from sexton.core.task import ABORTED, ANY_TARGET, PENDING, Reason, Task
+from sexton.store import kinds, rows
+from sexton.store.rows import SQL
+from sexton.store.sql import Queries
+from sexton.store.sqlite import Database
+
+MARK = Queries("mark")
+# A clock that went back by less is corrected by the time service, and nobody's alarm.
+STEP_BACK_US = 120_000_000
+
+
+class Rounds:
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self._db = db
+        self._settings = settings
+
+    def schedule(self) -> list[Task]:
+        """Ask for every period that has fallen due; return the rows that now wait.
+
+        One transaction a kind, so that one kind's trouble is not another's.
+        """
+        due = self._db.all(kinds.SQL.due, {"now": self._db.now()})
+        asked: list[Task] = []
+        for row in due:
+            asked += self._schedule(kinds.registered_of(row).kind.name)
+        return asked
+
+    def _schedule(self, name: str) -> list[Task]:
+        with self._db.transaction():
+            now = self._db.now()
+            known = kinds.get(self._db, name)
+            if known is None or known.next_at is None or known.next_at > now:
+                return []
+            kind, schedule = known.kind, known.schedule
+            found = judge.round_of(kind, schedule, known.scheduled_to_at, now)
+            following = schedule.next(now)
+            values = {"name": name, "now": now, "seen_next_at": known.next_at}
+            values |= {"next_at": following.due_at if following else None}
+            if self._db.one(kinds.SQL.scheduled, values) is None:
+                return []
+            if found.newest and kind.catch_up != "all":
+                rows.supersede(self._db, kind, found.newest, now)
+            asked = [self._ask(known, period, now) for period in found.ask]
+            self._count_missed(known, found, now)
+        return [task for task in asked if task]
+
+    def _ask(self, known: kinds.Registered, period: Period, now: Instant) -> Task | None:
+        """A row for this period; None if a direct call was there before."""
+        kind = known.kind
+        return rows.insert(
+            self._db,
+            kind,
+            now,
+            status=PENDING,
+            period=period.name,
+            period_at=period.due_at,
+            due_at=period.due_at,
+            expires_at=judge.expires_at(kind, known.schedule, period),
+            asked_by="schedule",
+        )
+
+    def _count_missed(self, known: kinds.Registered, found: Round, now: Instant) -> None:
+        """One row for all the moments at which nobody looked, however many they were.
+
+        The newest one has a row of its own if it is too late for it, since that is an alert.
+        """
+        first = known.schedule.next(known.scheduled_to_at)
+        if found.newest is None or first is None:
+            return
+        values = {"kind": known.kind.name, "target": ANY_TARGET, "until": now}
+        values |= {"after": known.scheduled_to_at}
+        with_rows = self._db.all(SQL.periods_with_rows, values)[0]["count"]
+        if found.why == "expired":
+            with_rows += self._too_late(known.kind, found.newest, now)
+        missed = found.missed + len(found.ask) - with_rows
+        if missed > 0:
+            since = iso(known.scheduled_to_at)
+            outcome = f"no tick came for {missed} of its moments since {since}"
+            self._record(known.kind, first, now, "superseded", outcome, {"missed": missed})
+
+    def _too_late(self, kind: Kind, newest: Period, now: Instant) -> int:
+        row = self._record(kind, newest, now, "expired", "no tick came before it expired", {})
+        if row and kind.catch_up != "none":
+            rows.alert(self._db, kind, row, now)
+        return 1 if row else 0
+
+    def _record(
+        self,
+        kind: Kind,
+        period: Period,
+        now: Instant,
+        reason: Reason,
+        outcome: str,
+        counts: dict[str, int],
+    ) -> Task | None:
+        """A row that is settled from the start; None if the period has one already."""
+        return rows.insert(
+            self._db,
+            kind,
+            now,
+            status=ABORTED,
+            reason=reason,
+            period=period.name,
+            period_at=period.due_at,
+            ended_at=now,
+            asked_by="schedule",
+            outcome=outcome,
+            counts=msgspec.json.encode(counts).decode(),
+        )
+
+    def expire(self) -> list[Task]:
+        """Settle what waited too long to begin."""
+        with self._db.transaction():
+            now = self._db.now()
+            ended = []
+            for row in self._db.all(SQL.expired, {"now": now}):
+                task = rows.task_of(row)
+                kind = kinds.kind_of(self._db, task.kind)
+                outcome = "not begun before it expired"
+                ended.append(
+                    rows.settle(self._db, task, kind, now, reason="expired", outcome=outcome)
+                )
+        return [task for task in ended if task]
+
+    def mark_tick(self, host: str) -> Instant | None:
+        """Mark that a tick came; if the clock went back since the last one, say by how much.
+
+        Whatever a clock that ran ahead had put off is moved back to where it belongs, and an
+        alert is given: a schedule must never stand still until a wrong date comes true.
+        """
+        with self._db.transaction():
+            now = self._db.now()
+            last = self._db.one(MARK.get, {"name": "tick"})
+            self._db.run(MARK.put, {"name": "tick", "now": now, "text": host})
+            if last is None or last["at"] <= now + STEP_BACK_US:
+                return None
+            self._mend_clock(now)
+            text = f"the clock went back from {iso(last['at'])} to {iso(now)}"
+            rows.notice(self._db, f"clock:{last['at']}", "clock", "", text, now)
+        return int(last["at"]) - now
+
+    def _mend_clock(self, now: Instant) -> None:
+        self._db.run(SQL.dated_ahead, {"now": now})
+        self._db.run(SQL.lease_ahead, {"now": now, "lease_at": now + self._settings.lease_us})
+        for row in self._db.all(kinds.SQL.all):
+            known = kinds.registered_of(row)
+            if known.kind.has_schedule and known.gone_at is None:
+                self._db.run(kinds.SQL.clock_went_back, {"name": known.kind.name, "now": now})
+                following = known.schedule.next(now)
+                values = {"name": known.kind.name}
+                values |= {"next_at": following.due_at if following else None}
+                self._db.run(kinds.SQL.set_next, values)
+
+    def next_at(self) -> Instant | None:
+        """When anything falls due next: a schedule's moment or a row that waits."""
+        instants = [
+            self._db.all(kinds.SQL.next_due)[0]["at"],
+            self._db.all(SQL.next_due)[0]["at"],
+        ]
+        return min((at for at in instants if at is not None), default=None)

@@ -1,0 +1,232 @@
+"""How task rows come to be and how they end, inside a transaction that the caller opened.
+
+Every room of the store that makes or settles a task does it here, so that a retry, an alert and
+a period's numbering follow the same rules wherever a task ends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sexton.core import retry
+from sexton.core.guard import spent_with
+from sexton.core.instant import Instant, iso
+from sexton.core.kind import Kind
+from sexton.core.schedule import Period
+from sexton.core.task import ABORTED, ANY_TARGET, COMPLETE, PENDING, RUNNING, Reason, Status, Task
+from sexton.store.sql import Queries
+from sexton.store.sqlite import Database, Row
+
+SQL = Queries("task")
+NOTICE_SQL = Queries("notice")
+NOTIFY_KIND = "sexton.notify"
+
+_EMPTY: dict[str, Any] = {
+    "period_at": None,
+    "reason": "",
+    "attempt": 1,
+    "spent": 0,
+    "retry_of": None,
+    "root": None,
+    "payload": "{}",
+    "priority": 0,
+    "asked_by": "",
+    "note": "",
+    "expires_at": None,
+    "started_at": None,
+    "entered_at": None,
+    "ended_at": None,
+    "deadline_at": None,
+    "lease_at": None,
+    "claim": "",
+    "owner": "",
+    "outcome": "",
+    "counts": "{}",
+}
+
+
+def task_of(row: Row) -> Task:
+    return Task(**row)
+
+
+def get(db: Database, id_: int) -> Task | None:
+    row = db.one(SQL.get, {"id": id_})
+    return task_of(row) if row else None
+
+
+def insert(db: Database, kind: Kind, now: Instant, **given: Any) -> Task | None:
+    """Make one row; None if a promise refused it, since what it would repeat is there already.
+
+    Without `key`, the row's key is empty for guarded kinds and its own id for those that are
+    asked for, so that nothing joins and nothing waits.
+    """
+    id_ = db.all(SQL.next_id)[0]["id"]
+    values = _EMPTY | {"id": id_, "kind": kind.name, "target": ANY_TARGET, "period": ""}
+    values |= {"asked_at": now, "due_at": now, "priority": kind.priority} | given
+    if values["root"] is None:
+        values["root"] = id_
+    if values.get("key") is None:
+        values["key"] = "" if kind.is_guarded or values["period"] else str(values["root"])
+    values["period"] = values["period"].replace("{id}", str(id_))
+    values["lane"] = kind.lane_of(values["target"], values["key"])
+    row = db.one(SQL.insert, values)
+    return task_of(row) if row else None
+
+
+def claim_columns(
+    now: Instant, lease_us: int, timeout_us: int, nonce: str, owner: str
+) -> dict[str, Any]:
+    """The columns of a row that a direct call makes Running at once: its body begins with it."""
+    return {
+        "status": RUNNING,
+        "started_at": now,
+        "entered_at": now,
+        "lease_at": now + lease_us,
+        "deadline_at": now + timeout_us,
+        "claim": nonce,
+        "owner": owner,
+    }
+
+
+def finish(
+    db: Database,
+    task: Task,
+    kind: Kind | None,
+    now: Instant,
+    *,
+    status: Status,
+    reason: Reason = "",
+    outcome: str,
+    counts: dict[str, int] | None = None,
+) -> Task | None:
+    """End a Running row under its claim, and let follow what must; None: it had ended already."""
+    values = {
+        "id": task.id,
+        "nonce": task.claim,
+        "status": status,
+        "reason": reason,
+        "now": now,
+        "outcome": outcome,
+        "counts": msgspec.json.encode(counts or {}).decode(),
+    }
+    row = db.one(SQL.finish, values)
+    return _followed(db, task_of(row), kind, now) if row else None
+
+
+def settle(
+    db: Database,
+    task: Task,
+    kind: Kind | None,
+    now: Instant,
+    *,
+    reason: Reason,
+    outcome: str,
+    status: Status = ABORTED,
+) -> Task | None:
+    """End a row that its owner will not end, from the state and the claim that were judged.
+
+    None: it moved on meanwhile, and that holds.
+    """
+    values = {
+        "id": task.id,
+        "nonce": task.claim,
+        "leaves": task.status,
+        "status": status,
+        "reason": reason,
+        "now": now,
+        "outcome": outcome,
+    }
+    row = db.one(SQL.settle, values)
+    return _followed(db, task_of(row), kind, now) if row else None
+
+
+def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task:
+    """Ask for the next attempt of an Aborted task, or give the alert; the row itself is final."""
+    if task.status == COMPLETE or kind is None or kind.name == NOTIFY_KIND:
+        if kind is not None and task.status == ABORTED:
+            _retry(db, task, kind, now)
+        return task
+    if task.reason in {"administrator", "superseded"} or _retry(db, task, kind, now):
+        return task
+    alert(db, kind, task, now)
+    return task
+
+
+def _retry(db: Database, task: Task, kind: Kind, now: Instant) -> Task | None:
+    """The next attempt of a task, as a new row; None if there is none, or one waits already."""
+    begun = task.entered_at is not None
+    spent = spent_with(task)
+    if not begun and task.attempt < spent + retry.NEVER_BEGUN_MAX and task.reason == "lost":
+        delay: int | None = 0
+    else:
+        delay = retry.delay_us(kind.retry, task.reason, max(spent, 1))
+    if delay is None or (task.expires_at is not None and now + delay >= task.expires_at):
+        return None
+    return insert(
+        db,
+        kind,
+        now,
+        status=PENDING,
+        target=task.target,
+        key=task.key,
+        period=task.period,
+        period_at=task.period_at,
+        attempt=task.attempt + 1,
+        spent=spent,
+        retry_of=task.id,
+        root=task.root,
+        payload=task.payload,
+        priority=task.priority,
+        asked_by="retry",
+        due_at=now + delay,
+        expires_at=task.expires_at,
+    )
+
+
+def supersede(db: Database, kind: Kind, newest: Period, now: Instant) -> None:
+    """What waits from earlier periods gives way to the newest one: a backlog never bursts."""
+    values = {"kind": kind.name, "target": ANY_TARGET, "period_at": newest.due_at}
+    for row in db.all(SQL.older_pending, values):
+        outcome = f"period {newest.name} came before it began"
+        settle(db, task_of(row), kind, now, reason="superseded", outcome=outcome)
+
+
+def alert(db: Database, kind: Kind, task: Task, now: Instant) -> None:
+    """Record one alert for the end of a chain of attempts, and ask for its delivery, once."""
+    about = f"period {task.period}" if task.period else f"task {task.root}"
+    attempts = f"attempt {task.attempt}" if task.attempt == 1 else f"all {task.attempt} attempts"
+    text = f"{kind.name}: {about} ended Aborted/{task.reason} after {attempts}: {task.outcome}"
+    notice(db, f"{task.reason}:{task.root}", task.reason, kind.name, text, now, task.id)
+
+
+def notice(
+    db: Database, name: str, code: str, kind: str, text: str, now: Instant, task: int | None = None
+) -> None:
+    """Record a notice unless one of this name was ever recorded; where notices go somewhere, ask
+    for its delivery."""
+    values = {"name": name, "code": code, "kind": kind, "task": task, "now": now, "text": text}
+    row = db.one(NOTICE_SQL.put, values)
+    if row is None or db.one(NOTICE_SQL.is_wanted) is None:
+        return
+    payload = {"id": row["id"], "kind": kind, "code": code, "text": text, "at": iso(now)}
+    payload |= {"name": name, "task": task}
+    insert(
+        db,
+        NOTIFY,
+        now,
+        status=PENDING,
+        period=f"notice:{row['id']}",
+        payload=msgspec.json.encode(payload).decode(),
+        asked_by="alert",
+    )
+
+
+NOTIFY = Kind(
+    name=NOTIFY_KIND,
+    family="builtin",
+    summary="Deliver one notice to whoever the settings name.",
+    retry=retry.parse("2m x 5"),
+    timeout_us=120_000_000,
+)

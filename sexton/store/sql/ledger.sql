@@ -1,0 +1,126 @@
+-- name: fence
+-- Every write of the ledger asks first whether its task is still the one that runs.
+SELECT status, claim FROM task WHERE id = :task;
+
+-- name: scope
+SELECT id FROM scope WHERE kind = :kind AND target = :target AND key = :key AND name = :name;
+
+-- name: put_scope
+INSERT INTO scope (kind, target, key, name) VALUES (:kind, :target, :key, :name)
+ON CONFLICT DO NOTHING;
+
+-- name: known
+SELECT status, task, tries FROM item WHERE scope = :scope AND key = :key;
+
+-- name: begin
+-- Begin an item that the ledger does not know. A row back: it is ours, on disk with the commit.
+-- Kept by: the primary key (scope, key).
+INSERT INTO item (scope, key, status, task, kind, begun_at)
+VALUES (:scope, :key, 'Begun', :task, :kind, :now)
+ON CONFLICT DO NOTHING
+RETURNING tries;
+
+-- name: begin_again
+-- Begin an item once more, from the state and the claim that were judged.
+UPDATE item SET status = 'Begun', task = :task, tries = tries + 1, begun_at = :now,
+    ended_at = NULL, note = '', settled_by = ''
+WHERE scope = :scope AND key = :key AND status = :leaves AND task = :of
+RETURNING tries;
+
+-- name: mark
+-- Settle an item that the policy decides on, from the state and the claim that were judged.
+UPDATE item SET status = :status, ended_at = :now, note = :note
+WHERE scope = :scope AND key = :key AND status = :leaves AND task = :of
+RETURNING key;
+
+-- name: end
+-- How an effect ended. Kept by: only the claim that began it may say so.
+UPDATE item SET status = :status, ended_at = :now, note = :note
+WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task
+RETURNING key;
+
+-- name: unbegin
+-- Take back a mark whose effect surely never started.
+DELETE FROM item WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task
+RETURNING key;
+
+-- name: insert_skipped
+INSERT INTO item (scope, key, status, task, kind, begun_at, ended_at, note, tries)
+VALUES (:scope, :key, 'Skipped', :task, :kind, :now, :now, :note, 0)
+ON CONFLICT DO NOTHING;
+
+-- name: slot_of
+-- An item that is tried again fills the slot that it holds already.
+SELECT slot FROM slot
+WHERE cap = :cap AND whom = :whom AND day = :day AND scope = :scope AND key = :key;
+
+-- name: take_slot
+-- Kept by: the primary key (cap, whom, day, slot).
+INSERT INTO slot (cap, whom, day, slot, scope, key)
+VALUES (:cap, :whom, :day, :slot, :scope, :key)
+ON CONFLICT DO NOTHING
+RETURNING slot;
+
+-- name: free_slot
+-- Only where the effect surely did not happen.
+DELETE FROM slot WHERE scope = :scope AND key = :key;
+
+-- name: counts
+SELECT status, count(*) AS count FROM item WHERE scope = :scope GROUP BY status;
+
+-- name: keys
+SELECT key, status FROM item WHERE scope = :scope;
+
+-- name: statuses
+SELECT item.key, item.status FROM item JOIN scope ON scope.id = item.scope
+WHERE scope.kind = :kind AND scope.name = :name;
+
+-- name: doubtful
+-- Items of this scope that a claim began which no longer runs.
+SELECT item.key, item.task FROM item JOIN task ON task.id = item.task
+WHERE item.scope = :scope AND item.status = 'Begun' AND task.status <> 'Running';
+
+-- name: list
+-- Entries of a kind, newest scope first. In doubt: parked, or begun by a claim that is dead.
+SELECT item.*, scope.name AS scope_name,
+    (item.status = 'Parked' OR (item.status = 'Begun' AND coalesce(task.status, '') <> 'Running'))
+        AS is_in_doubt
+FROM item JOIN scope ON scope.id = item.scope LEFT JOIN task ON task.id = item.task
+WHERE item.kind = :kind AND (:key = '' OR item.key = :key)
+  AND (:scope_name = '' OR scope.name = :scope_name)
+ORDER BY item.scope DESC, item.key
+LIMIT :limit;
+
+-- name: in_doubt
+-- Read through item_open, so that it is quick however long the ledger is.
+SELECT item.*, scope.name AS scope_name, 1 AS is_in_doubt
+FROM item INDEXED BY item_open JOIN scope ON scope.id = item.scope
+LEFT JOIN task ON task.id = item.task
+WHERE item.kind = :kind AND item.status IN ('Begun', 'Parked') AND (:key = '' OR item.key = :key)
+  AND (item.status = 'Parked' OR coalesce(task.status, '') <> 'Running')
+ORDER BY item.scope DESC, item.key
+LIMIT :limit;
+
+-- name: settle
+-- A person settles an item in doubt. No row back: it was settled meanwhile.
+UPDATE item SET status = :status, ended_at = :now, note = :note, settled_by = :by
+WHERE scope = :scope AND key = :key AND status = :leaves AND task = :of
+RETURNING key;
+
+-- name: prune_items
+-- Ledgers of periods that are long over. What is in doubt stays; a wide scope's keys hold for ever.
+DELETE FROM item WHERE (scope, key) IN (
+    SELECT item.scope, item.key FROM item JOIN scope ON scope.id = item.scope
+    WHERE scope.kind <> '' AND item.ended_at < :before AND item.status <> 'Parked'
+      AND NOT EXISTS (SELECT 1 FROM item AS open
+                      WHERE open.scope = item.scope AND (open.ended_at IS NULL
+                            OR open.ended_at >= :before))
+    LIMIT :limit)
+RETURNING key;
+
+-- name: prune_slots
+-- Slots of days that are over: a calendar day's cap asks for no other day.
+DELETE FROM slot WHERE day < :day;
+
+-- name: prune_slots_of
+DELETE FROM slot WHERE scope = :scope AND key = :key;

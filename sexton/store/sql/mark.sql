@@ -1,0 +1,12 @@
+-- name: get
+SELECT at, text FROM mark WHERE name = :name;
+
+-- name: put
+INSERT INTO mark (name, at, text) VALUES (:name, :now, :text)
+ON CONFLICT (name) DO UPDATE SET at = :now, text = :text;
+
+-- name: put_once
+INSERT INTO mark (name, at, text) VALUES (:name, :now, :text) ON CONFLICT (name) DO NOTHING;
+
+-- name: clear
+DELETE FROM mark WHERE name = :name;

@@ -1,0 +1,221 @@
+-- name: get
+SELECT * FROM task WHERE id = :id;
+
+-- name: next_id
+-- The id that the next row gets. Read inside the transaction that inserts the row.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'task'), 0) + 1 AS id;
+
+-- name: insert
+-- Ask for a task, or record one that is settled already. A row back: it is there.
+-- Kept by: task_once_a_period, task_attempt, task_one_waits, task_one_runs. No row back: one of
+-- them refused it, and what it would have repeated is there already.
+INSERT INTO task (id, kind, target, key, period, period_at, lane, status, reason, attempt, spent,
+    retry_of, root, payload, priority, asked_by, note, due_at, expires_at, asked_at,
+    started_at, entered_at, ended_at, deadline_at, lease_at, claim, owner, outcome, counts)
+VALUES (:id, :kind, :target, :key, :period, :period_at, :lane, :status, :reason, :attempt, :spent,
+    :retry_of, :root, :payload, :priority, :asked_by, :note, :due_at, :expires_at, :asked_at,
+    :started_at, :entered_at, :ended_at, :deadline_at, :lease_at, :claim, :owner, :outcome, :counts)
+ON CONFLICT DO NOTHING
+RETURNING *;
+
+-- name: join_pending
+-- A request joins the one that waits: last payload, earliest moment, highest priority win.
+-- Kept by: task_one_waits has at most one such row.
+UPDATE task
+SET payload = :payload,
+    due_at = min(due_at, :due_at),
+    priority = max(priority, :priority),
+    expires_at = CASE WHEN expires_at IS NULL OR :expires_at IS NULL THEN NULL
+                      ELSE max(expires_at, :expires_at) END
+WHERE kind = :kind AND target = :target AND key = :key AND period = '' AND status = 'Pending'
+RETURNING *;
+
+-- name: pending_of_key
+SELECT * FROM task
+WHERE kind = :kind AND target = :target AND key = :key AND period = '' AND status = 'Pending';
+
+-- name: chain
+-- All attempts of one period, oldest first.
+SELECT * FROM task
+WHERE kind = :kind AND target = :target AND key = :key AND period = :period
+ORDER BY attempt;
+
+-- name: newest_of_kind
+SELECT * FROM task WHERE kind = :kind AND target = :target AND period_at IS NOT NULL
+ORDER BY period_at DESC, id DESC LIMIT 1;
+
+-- name: last_success
+-- The success that a minimum gap is measured from: the one that started last.
+SELECT * FROM task
+WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete'
+ORDER BY started_at DESC LIMIT 1;
+
+-- name: periods_with_rows
+SELECT count(DISTINCT period) AS count FROM task
+WHERE kind = :kind AND target = :target AND period_at > :after AND period_at <= :until
+  AND period NOT LIKE 'forced:%';
+
+-- name: holders
+-- Who runs in this lane. Kept by: task_one_runs, so there is at most one.
+SELECT * FROM task WHERE lane = :lane AND status = 'Running';
+
+-- name: claim
+-- Make the most urgent task that may run now Running, for this owner.
+-- Kept by: status = 'Pending' here, and task_one_runs, which refuses a second in a lane; NOT EXISTS
+-- only spares us the exception.
+UPDATE task
+SET status = 'Running', started_at = :now, lease_at = :lease_at, claim = :nonce, owner = :owner,
+    deadline_at = :now + (SELECT coalesce(json_extract(definition, '$.timeout_us'), :timeout_us)
+                          FROM kind WHERE kind.name = task.kind)
+WHERE status = 'Pending' AND id = (
+    SELECT waits.id FROM task AS waits JOIN kind ON kind.name = waits.kind
+    WHERE waits.status = 'Pending' AND waits.due_at <= :now
+      AND (waits.expires_at IS NULL OR waits.expires_at > :now)
+      AND waits.target IN ('any', :target)
+      AND kind.gone_at IS NULL
+      AND coalesce(json_extract(kind.definition, '$.family'), 'task') <> 'once'
+      AND NOT EXISTS (SELECT 1 FROM task AS runs
+                      WHERE runs.lane = waits.lane AND runs.status = 'Running')
+      AND (kind.min_gap_us = 0 OR NOT EXISTS (
+           SELECT 1 FROM task AS success
+           WHERE success.kind = waits.kind AND success.target = waits.target
+             AND success.key = waits.key AND success.status = 'Complete'
+             AND success.started_at <= :now AND success.started_at > :now - kind.min_gap_us))
+      AND (SELECT count(*) FROM task AS here
+           WHERE here.status = 'Running' AND json_extract(here.owner, '$.host') = :host
+          ) < :parallel
+    ORDER BY waits.priority DESC, waits.due_at, waits.id
+    LIMIT 1)
+RETURNING *;
+
+-- name: claimed
+-- The answer to a claim that is sent again.
+SELECT * FROM task WHERE claim = :nonce AND status = 'Running';
+
+-- name: adopt
+-- A direct call takes the row that waits. No row back: somebody else did.
+UPDATE task
+SET status = 'Running', started_at = :now, entered_at = :now, lease_at = :lease_at,
+    deadline_at = :deadline_at, claim = :nonce, owner = :owner, payload = :payload
+WHERE id = :id AND status = 'Pending'
+RETURNING *;
+
+-- name: enter
+-- The body is about to start. No row back: the claim was settled.
+UPDATE task SET entered_at = coalesce(entered_at, :now), leader = :leader
+WHERE id = :id AND status = 'Running' AND claim = :nonce
+RETURNING id;
+
+-- name: renew
+UPDATE task SET lease_at = :lease_at
+WHERE id = :id AND status = 'Running' AND claim = :nonce
+RETURNING abort_by;
+
+-- name: held
+SELECT lease_at, abort_by FROM task WHERE id = :id AND status = 'Running' AND claim = :nonce;
+
+-- name: finish
+-- End a Running task. No row back: it had ended already; ask how.
+-- Kept by: status = 'Running' and the claim; rows never go backward (trigger task_final).
+UPDATE task SET status = :status, reason = :reason, ended_at = :now, outcome = :outcome,
+    counts = :counts
+WHERE id = :id AND status = 'Running' AND claim = :nonce
+RETURNING *;
+
+-- name: settle
+-- End a task that its owner will not end. No row back: it ended meanwhile, and that holds.
+UPDATE task SET status = :status, reason = :reason, ended_at = :now, outcome = :outcome
+WHERE id = :id AND status = :leaves AND claim = :nonce
+RETURNING *;
+
+-- name: ask_abort
+UPDATE task SET abort_by = :by WHERE id = :id AND status = 'Running' AND abort_by = ''
+RETURNING *;
+
+-- name: running
+SELECT * FROM task WHERE status = 'Running' ORDER BY id;
+
+-- name: live_of_chain
+SELECT id FROM task WHERE root = :root AND status IN ('Pending', 'Running') LIMIT 1;
+
+-- name: chain_of_root
+-- Every row of a chain of attempts, oldest first.
+SELECT * FROM task WHERE root = :root ORDER BY id;
+
+-- name: expired
+-- Pending rows that may not begin any more.
+SELECT * FROM task WHERE status = 'Pending' AND expires_at IS NOT NULL AND expires_at <= :now
+ORDER BY id;
+
+-- name: older_pending
+-- Rows of earlier periods that still wait when a newer one falls due.
+SELECT * FROM task
+WHERE kind = :kind AND target = :target AND status = 'Pending' AND period_at < :period_at
+  AND period NOT LIKE 'forced:%'
+ORDER BY id;
+
+-- name: dated_ahead
+-- Rows that a clock running ahead has left behind: they would wait, or be held, for too long.
+UPDATE task
+SET due_at = min(due_at, :now + max(0, due_at - asked_at)),
+    expires_at = CASE WHEN expires_at IS NULL THEN NULL
+                      ELSE min(expires_at, :now + max(0, expires_at - asked_at)) END,
+    asked_at = min(asked_at, :now)
+WHERE status = 'Pending' AND asked_at > :now AND period_at IS NULL;
+
+-- name: lease_ahead
+UPDATE task SET lease_at = min(lease_at, :lease_at), started_at = min(started_at, :now)
+WHERE status = 'Running' AND (lease_at > :lease_at OR started_at > :now);
+
+-- name: next_due
+-- When the next waiting row may begin; NULL: none waits.
+SELECT min(due_at) AS at FROM task WHERE status = 'Pending';
+
+-- name: late
+INSERT INTO late (task, at, text) VALUES (:task, :now, :text);
+
+-- name: late_of
+SELECT at, text FROM late WHERE task = :task ORDER BY id;
+
+-- name: put_output
+INSERT INTO output (task, head, tail, dropped) VALUES (:task, :head, :tail, :dropped)
+ON CONFLICT (task) DO UPDATE SET head = :head, tail = :tail, dropped = :dropped;
+
+-- name: output
+SELECT head, tail, dropped FROM output WHERE task = :task;
+
+-- name: count
+SELECT status, count(*) AS count FROM task GROUP BY status;
+
+-- name: list
+-- Newest first, by id: a page is the `limit` rows below `before`.
+SELECT * FROM task
+WHERE (:status = '' OR status = :status) AND (:kind = '' OR kind = :kind)
+  AND (:reason = '' OR reason = :reason) AND id < :before
+ORDER BY id DESC LIMIT :limit;
+
+-- name: request
+SELECT task FROM request WHERE id = :id;
+
+-- name: put_request
+INSERT INTO request (id, task, at) VALUES (:id, :task, :now) ON CONFLICT DO NOTHING;
+
+-- name: prune_tasks
+-- Final rows that no guard, gap or alert can still ask for: not the newest of their kind, not the
+-- last success, older than the bound.
+DELETE FROM task WHERE id IN (
+    SELECT old.id FROM task AS old
+    WHERE old.status IN ('Complete', 'Aborted') AND old.ended_at < :before
+      AND NOT EXISTS (SELECT 1 FROM item WHERE item.task = old.id AND item.status IN ('Begun', 'Parked'))
+      AND NOT EXISTS (SELECT 1 FROM task AS live
+                      WHERE live.root = old.root AND live.status IN ('Pending', 'Running'))
+      AND (old.key = CAST(old.root AS TEXT) OR EXISTS (SELECT 1 FROM task AS newer
+                  WHERE newer.kind = old.kind AND newer.target = old.target
+                    AND newer.key = old.key AND newer.id > old.id AND newer.root <> old.root
+                    AND newer.status = 'Complete'))
+    ORDER BY old.id LIMIT :limit)
+RETURNING id;
+
+-- name: prune_requests
+DELETE FROM request WHERE id IN (SELECT id FROM request WHERE at < :before LIMIT :limit)
+RETURNING id;

@@ -1,0 +1,225 @@
+"""One SQLite file, opened so that a positive answer is on disk.
+
+WAL with `synchronous=FULL`: a power cut then loses no acknowledged commit. Every transaction is
+`BEGIN IMMEDIATE`, waits a bounded time for others, and belongs to the process that opened the
+file: a connection carried across a fork is refused. This is on the path of an idle tick, so it
+imports nothing slow.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import apsw
+
+from sexton.core.errors import SchemaError, SextonError, StoreBusy, StoreError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Any
+
+    Row = dict[str, Any]
+else:
+    Row = dict
+
+APPLICATION_ID = 0x5378746E  # "Sxtn", so that another program's file is told from ours
+BUSY_MS = 10_000  # how long an act waits for others before it gives up
+
+
+class Transaction:
+    """`with db.transaction():` commits at the end, or rolls back if the block raises."""
+
+    __slots__ = ("_db",)
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def __enter__(self) -> Database:
+        self._db.run("BEGIN IMMEDIATE")
+        return self._db
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._db.commit()
+        else:
+            self._db.rollback()
+
+
+class Database:
+    """One connection. Rows are dicts; parameters are named."""
+
+    def __init__(self, path: str, *, create: bool = False) -> None:
+        self.path = path
+        self._pid = os.getpid()
+        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+        try:
+            self._connection = apsw.Connection(path, flags=flags)
+            self._connection.set_busy_timeout(BUSY_MS)
+            for pragma in ("trusted_schema=OFF", "foreign_keys=ON", "synchronous=FULL"):
+                self._connection.execute(f"PRAGMA {pragma}")
+            self._travels = self._is_travelled()
+        except apsw.Error as error:
+            raise said(error, path) from error
+
+    def _is_travelled(self) -> bool:
+        """Whether this store's clock was ever set by a test, as it says itself."""
+        if not self._connection.pragma("user_version"):
+            return False
+        found = self._connection.execute("SELECT 1 FROM meta WHERE name = 'clock'").fetchone()
+        return found is not None
+
+    def now(self) -> int:
+        """The store's clock: microseconds since 1970. A test's store carries its own."""
+        if not self._travels:
+            return time.time_ns() // 1000
+        setting = self.all("SELECT value FROM meta WHERE name = 'clock'")[0]["value"]
+        word, _, amount = setting.partition(":")
+        return int(amount) if word == "frozen" else time.time_ns() // 1000 + int(amount)
+
+    def set_clock(self, setting: str) -> None:
+        """For tests: `frozen:INSTANT` stands still, `offset:MICROSECONDS` runs on, shifted."""
+        with self.transaction():
+            self.run(
+                "INSERT INTO meta VALUES ('clock', :value)"
+                " ON CONFLICT (name) DO UPDATE SET value = :value",
+                {"value": setting},
+            )
+        self._travels = True
+
+    def transaction(self) -> Transaction:
+        return Transaction(self)
+
+    def run(self, sql: str, values: Mapping[str, Any] | None = None) -> int:
+        """Execute one statement; return how many rows it changed."""
+        self._check_process()
+        try:
+            self._connection.execute(sql, values)
+            return self._connection.changes()
+        except apsw.Error as error:
+            raise said(error, self.path) from error
+
+    def all(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
+        self._check_process()
+        try:
+            cursor = self._connection.execute(sql, values)
+            names = [column[0] for column in cursor.get_description()]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+        except apsw.ExecutionCompleteError:  # no row at all: the library knows no columns then
+            return []
+        except apsw.Error as error:
+            raise said(error, self.path) from error
+
+    def one(self, sql: str, values: Mapping[str, Any] | None = None) -> Row | None:
+        rows = self.all(sql, values)
+        return rows[0] if rows else None
+
+    def script(self, sql: str) -> None:
+        """Execute several statements, for migrations."""
+        self.run(sql)
+
+    def commit(self) -> None:
+        try:
+            self.run("COMMIT")
+        except SextonError:
+            self.rollback()
+            raise
+
+    def rollback(self) -> None:
+        # An I/O error or a full disk may have rolled back already.
+        if self._pid == os.getpid() and self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def relax(self) -> Relaxed:
+        """`with db.relax():` commits without waiting for the disk: for what promises nothing."""
+        return Relaxed(self)
+
+    def pragma(self, name: str, value: int | str | None = None) -> Any:
+        self._check_process()
+        try:
+            if value is None:
+                return self._connection.pragma(name)
+            return self._connection.pragma(name, value)
+        except apsw.Error as error:
+            raise said(error, self.path) from error
+
+    @property
+    def connection(self) -> apsw.Connection:
+        return self._connection
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process opened it."""
+        return self._pid == os.getpid()
+
+    def close(self) -> None:
+        """Close; a copy that a fork left behind is only forgotten, its locks are the parent's."""
+        if self.is_ours:
+            self._connection.close()
+
+    def _check_process(self) -> None:
+        if self._pid != os.getpid():
+            raise StoreError(
+                "this store connection was opened before a fork",
+                hint="Open the store in the process that uses it; SQLite locks do not survive fork().",
+            )
+
+
+class Relaxed:
+    __slots__ = ("_db",)
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def __enter__(self) -> Database:
+        self._db.run("PRAGMA synchronous=NORMAL")
+        self._db.run("BEGIN IMMEDIATE")
+        return self._db
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._db.commit()
+            else:
+                self._db.rollback()
+        finally:
+            self._db.run("PRAGMA synchronous=FULL")
+
+
+class Refusal(SextonError):
+    """A constraint refused a row: one of the promises was about to be broken."""
+
+
+def said(error: apsw.Error, path: str) -> SextonError:
+    """The library's error in our words: who is at fault, and what to do now."""
+    match error:
+        case apsw.ConstraintError():
+            return Refusal(str(error))
+        case apsw.BusyError() | apsw.LockedError():
+            return StoreBusy(f"the store {path} is held by another program for over {BUSY_MS} ms")
+        case apsw.NotADBError() | apsw.CorruptError():
+            return SchemaError(
+                f"the store {path} is not a sound SQLite database: {error}",
+                hint="Restore a backup made by `sexton backup`; the damaged file was left as it is.",
+            )
+        case apsw.FullError():
+            return StoreError(f"no space is left for the store {path}", hint="Free some disk space.")
+        case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.CantOpenError():
+            return StoreError(
+                f"the store {path} cannot be opened for writing: {error}",
+                hint="Check that the file and its directory belong to the user who runs this.",
+            )
+        case _:
+            return StoreError(f"the store {path} failed: {error}")

@@ -1,0 +1,174 @@
+"""Tasks as people and programs ask for them: enqueue, abort, list, show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sexton.core.errors import UnknownTask, UsageError
+from sexton.core.guard import gap_ends_at
+from sexton.core.instant import Instant
+from sexton.core.kind import Kind
+from sexton.core.queue import Output
+from sexton.core.task import ANY_TARGET, PENDING, RUNNING, Task
+from sexton.store import kinds, rows
+from sexton.store.rows import NOTICE_SQL, SQL
+from sexton.store.sqlite import Database, Row
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody asks for. Instants are microseconds since 1970; None: not said.
+
+    `id`: the same id is obeyed once, however often it is sent. `at`: not before; `start_before`:
+    not begun after. `force`: the reason that opens a period of its own.
+    """
+
+    payload: str = "{}"
+    key: str | None = None
+    at: Instant | None = None
+    start_before: Instant | None = None
+    priority: int | None = None
+    by: str = ""
+    id: str = ""
+    force: str = ""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The row that a request made, or the one that waits already and that it joined.
+
+    `task` is None for a request in a caller's own transaction: its row exists only after that.
+    """
+
+    task: Task | None
+    is_new: bool
+
+    @property
+    def id(self) -> int:
+        """The row's id, or 0 while there is none."""
+        return self.task.id if self.task else 0
+
+
+class Tasks:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def get(self, id_: int) -> Task:
+        """One row; raises UnknownTask."""
+        task = rows.get(self._db, id_)
+        if task is None:
+            raise UnknownTask(f"no task has the id {id_}", hint="List them with `sexton tasks`.")
+        return task
+
+    def enqueue(self, kind: Kind, request: Request) -> Asked:
+        """Ask for a task; a request whose like waits already joins it."""
+        with self._db.transaction():
+            now = self._db.now()
+            kinds.put(self._db, kind, now)
+            return self.enqueue_within(kind, request, now)
+
+    def enqueue_within(self, kind: Kind, request: Request, now: Instant) -> Asked:
+        """As `enqueue`, inside a transaction that the caller opened."""
+        known = self._db.one(SQL.request, {"id": request.id}) if request.id else None
+        task = rows.get(self._db, known["task"]) if known else None
+        if task:
+            return Asked(task, is_new=False)
+        asked = self._ask(kind, request, now)
+        if request.id:
+            values = {"id": request.id, "task": asked.id, "now": now}
+            self._db.run(SQL.put_request, values)
+        return asked
+
+    def _ask(self, kind: Kind, request: Request, now: Instant) -> Asked:
+        columns: dict[str, Any] = {
+            "payload": request.payload,
+            "key": request.key,
+            "due_at": now if request.at is None else request.at,
+            "expires_at": request.start_before,
+            "priority": kind.priority if request.priority is None else request.priority,
+            "asked_by": request.by,
+            "note": request.force,
+        }
+        if request.force:
+            columns["period"] = "forced:{id}"
+        elif kind.min_gap_us:
+            columns |= self._after_gap(kind, columns["due_at"], now)
+        elif kind.has_schedule:
+            raise UsageError(
+                f"{kind.name} has a schedule, and asking for it could touch everyone again",
+                hint=f"Give a reason: sexton run {kind.name} --force 'REASON'.",
+            )
+        elif kind.key is not None:
+            values = columns | {"kind": kind.name, "target": ANY_TARGET}
+            joined = self._db.one(SQL.join_pending, values)
+            if joined:
+                return Asked(rows.task_of(joined), is_new=False)
+        row = rows.insert(self._db, kind, now, status=PENDING, **columns)
+        if row:
+            return Asked(row, is_new=True)
+        values = {"kind": kind.name, "target": ANY_TARGET, "key": columns["key"] or ""}
+        chain = self._db.all(SQL.chain, values | {"period": columns.get("period", "")})
+        return Asked(rows.task_of(chain[-1]), is_new=False)
+
+    def _after_gap(self, kind: Kind, due_at: Instant, now: Instant) -> dict[str, Any]:
+        """The period is the success that the run follows; it waits until the gap is over."""
+        values = {"kind": kind.name, "target": ANY_TARGET, "key": ""}
+        row = self._db.one(SQL.last_success, values)
+        last = rows.task_of(row) if row else None
+        period = f"after:{last.id if last else 0}"
+        chain = self._db.all(SQL.chain, values | {"period": period})
+        columns: dict[str, Any] = {"period": period}
+        if chain:
+            newest = rows.task_of(chain[-1])
+            columns |= {"attempt": newest.attempt + 1, "retry_of": newest.id, "root": newest.root}
+        if last and last.started_at is not None:
+            columns["due_at"] = max(due_at, gap_ends_at(kind, last.started_at, now, None))
+        return columns
+
+    def abort(self, id_: int, by: str, reason: str = "") -> Task:
+        """Ask for a task's end: a Pending one is Aborted at once, a Running one by its executor.
+
+        Returns the row as it is now; a final one is left as it is. Raises UnknownTask.
+        """
+        with self._db.transaction():
+            now = self._db.now()
+            task = self.get(id_)
+            why = f"aborted by {by}" + (f": {reason}" if reason else "")
+            if task.status == PENDING:
+                kind = kinds.kind_of(self._db, task.kind)
+                rows.settle(self._db, task, kind, now, reason="administrator", outcome=why)
+            elif task.status == RUNNING:
+                self._db.run(SQL.ask_abort, {"id": id_, "by": why})
+            return self.get(id_)
+
+    def list(
+        self,
+        *,
+        status: str = "",
+        kind: str = "",
+        reason: str = "",
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[Task]:
+        """Newest first; `before` is the id below which a further page starts."""
+        values = {"status": status, "kind": kind, "reason": reason, "limit": limit}
+        values["before"] = before if before is not None else (1 << 62)
+        return [rows.task_of(row) for row in self._db.all(SQL.list, values)]
+
+    def chain(self, root: int) -> list[Task]:
+        """Every attempt of a chain, oldest first."""
+        return [rows.task_of(row) for row in self._db.all(SQL.chain_of_root, {"root": root})]
+
+    def output(self, id_: int) -> Output:
+        row = self._db.one(SQL.output, {"task": id_})
+        return Output(row["head"], row["tail"], row["dropped"]) if row else Output()
+
+    def late(self, id_: int) -> list[tuple[Instant, str]]:
+        """What was reported after the row had been settled."""
+        return [(row["at"], row["text"]) for row in self._db.all(SQL.late_of, {"task": id_})]
+
+    def count(self) -> dict[str, int]:
+        return {row["status"]: row["count"] for row in self._db.all(SQL.count)}
+
+    def notices(self, kind: str = "", limit: int = 20) -> list[Row]:
+        return self._db.all(NOTICE_SQL.list, {"kind": kind, "limit": limit})

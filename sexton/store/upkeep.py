@@ -1,0 +1,114 @@
+"""Backup, prune, and a check of every promise on a live store."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+import apsw
+
+from sexton.core.errors import ConfigurationError, StoreError
+from sexton.store.ledger import SQL as LEDGER_SQL
+from sexton.store.kinds import SQL as KIND_SQL
+from sexton.store.rows import NOTICE_SQL
+from sexton.store.rows import SQL as TASK_SQL
+from sexton.store.sql import Queries
+from sexton.store.sqlite import Database
+
+CHECK_SQL = Queries("check")
+DAY_US = 86_400_000_000
+BATCH = 500
+
+
+class Upkeep:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def check(self) -> list[str]:
+        """Verify the file and every invariant; return what is broken, one sentence each.
+
+        All queries see one and the same moment of the store.
+        """
+        self._db.run("BEGIN")
+        try:
+            problems = [
+                f"the file: {row['integrity_check']}"
+                for row in self._db.all("PRAGMA integrity_check(20)")
+                if row["integrity_check"] != "ok"
+            ]
+            problems += [
+                f"a row of {row['table']} names a row of {row['parent']} that is not there"
+                for row in self._db.all("PRAGMA foreign_key_check")
+            ]
+            for name in CHECK_SQL.names:
+                problems += [row["problem"] for row in self._db.all(getattr(CHECK_SQL, name))]
+        finally:
+            self._db.rollback()
+        return problems
+
+    def backup(self, path: str) -> int:
+        """Copy the live store to a new file, whole and of one moment; return its size in bytes.
+
+        Raises ConfigurationError if the file is there already: a backup overwrites nothing.
+        """
+        path = os.path.abspath(path)
+        part = f"{path}.part"
+        if os.path.exists(path):
+            raise ConfigurationError(f"{path} is there already", hint="Name a new file.")
+        try:
+            if os.path.exists(part):
+                os.unlink(part)
+            self._copy(part)
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+            os.link(part, path)  # unlike rename, this refuses a file that appeared meanwhile
+            os.unlink(part)
+            self._sync_directory(os.path.dirname(path))
+        except (OSError, apsw.Error) as error:
+            raise StoreError(f"the backup to {path} failed: {error}") from error
+        return os.path.getsize(path)
+
+    def _copy(self, part: str) -> None:
+        target = apsw.Connection(part)
+        try:
+            with target.backup("main", self._db.connection, "main") as copy:
+                while not copy.done:
+                    copy.step(1000)
+            target.pragma("journal_mode", "delete")
+        finally:
+            target.close()
+
+    def _sync_directory(self, path: str) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def prune(self, keep_days: int) -> dict[str, int]:
+        """Forget what is over since that many days, in batches; return how many rows of what.
+
+        What guards, gaps, caps and people still need stays: each kind's newest success, items in
+        doubt, chains that go on.
+        """
+        before = self._db.now() - keep_days * DAY_US
+        day = datetime.fromtimestamp(before / 1_000_000, UTC).date().isoformat()
+        pruned = {
+            "items": self._batches(LEDGER_SQL.prune_items, before),
+            "tasks": self._batches(TASK_SQL.prune_tasks, before),
+            "requests": self._batches(TASK_SQL.prune_requests, before),
+        }
+        with self._db.transaction():
+            pruned["slots"] = self._db.run(LEDGER_SQL.prune_slots, {"day": day})
+            pruned["skips"] = self._db.run(KIND_SQL.prune_skips, {"before": before})
+            pruned["notices"] = self._db.run(NOTICE_SQL.prune, {"before": before})
+        return pruned
+
+    def _batches(self, sql: str, before: int) -> int:
+        total = 0
+        while True:
+            with self._db.transaction():
+                gone = len(self._db.all(sql, {"before": before, "limit": BATCH}))
+            total += gone
+            if gone < BATCH:
+                return total

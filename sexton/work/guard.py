@@ -1,0 +1,145 @@
+"""The guard, taken from inside a function, whoever calls it: cron, a console, a view, a test.
+
+1. Settle what stands in the lane and is dead.
+2. Take the right to run, or answer in a sentence why there is nothing to do.
+3. Run the body in the caller's process, while a thread renews the lease.
+4. Write how it ended; a plain function's own exception then goes on to the caller, unchanged.
+
+If the store cannot be asked, the body does not run.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
+
+from sexton.core import queue as core
+from sexton.core import words
+from sexton.core.errors import Fenced, SextonError
+from sexton.core.instant import Instant
+from sexton.core.kind import Kind
+from sexton.core.outcome import Outcome
+from sexton.core.queue import Call, Refused, Renewed, Taken
+from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result, Task
+from sexton.work import sweep
+from sexton.work.effect import said
+from sexton.work.owner import Owner
+
+
+class House(Protocol):
+    """What a direct call needs of the place where it runs."""
+
+    here: Owner
+    lease_s: float
+    grace_s: float
+
+    def now(self) -> Instant: ...
+    def guard(self) -> core.Guard: ...
+    def sweeps(self) -> sweep.Sweeps: ...
+    def anchor(self, kind: Kind) -> Instant: ...
+    def count_skip(self, kind: Kind, outcome: Outcome[Any], period: str) -> None: ...
+    def renewer(self) -> tuple[Callable[[Claim], Renewed], Callable[[], None]]: ...
+
+
+class Run(NamedTuple):
+    """One run of a body in this process: its claim, and whether and why to begin no more."""
+
+    claim: Claim
+    stop: Callable[[], Reason]
+
+
+Body = Callable[[Run], tuple[Result, Any]]
+
+
+def call(house: House, kind: Kind, asked: Call, body: Body) -> Outcome[Any]:
+    """Run the body if it is due, free and not done; raises what a plain function raised."""
+    guard = house.guard()
+    holders = guard.holders(kind, asked.key or "")
+    if holders:
+        sweep.sweep_lane(house.sweeps(), holders, house.here, house.now(), house.grace_s)
+    taken = guard.take(kind, asked)
+    if isinstance(taken, Refused):
+        outcome = words.refused(kind, taken, house.anchor(kind), house.now())
+        house.count_skip(kind, outcome, taken.period)
+        return outcome
+    return _run(house, guard, kind, taken, body)
+
+
+def _run(house: House, guard: core.Guard, kind: Kind, taken: Taken, body: Body) -> Outcome[Any]:
+    error: BaseException | None = None
+    result, value = Result(status=ABORTED, reason="failed"), None
+    try:
+        result, value = run_claimed(house, taken.claim, body)
+    except Fenced as fenced:
+        return words.ended(taken.task, _failed(fenced), held=False)
+    except BaseException as raised:  # recorded, then raised unchanged: it is the caller's
+        error, result = raised, _failed(raised)
+    held = guard.finish(taken.claim, result)
+    if error is not None:
+        raise error
+    outcome = words.ended(taken.task, result, held=held)
+    return Outcome(
+        outcome.code, outcome.sentence, value, outcome.counts, outcome.period, outcome.task
+    )
+
+
+def run_claimed(house: House, claim: Claim, body: Body) -> tuple[Result, Any]:
+    """Run a body under a claim, with a thread that renews the lease; returns how it ended."""
+    with _renewed(house, claim) as why_not:
+
+        def stop() -> Reason:
+            now = house.now()
+            if claim.expires_at is not None and now >= claim.expires_at:
+                return "expired"
+            return "timed out" if now >= claim.deadline_at else why_not()
+
+        return body(Run(claim, stop))
+
+
+@contextmanager
+def _renewed(house: House, claim: Claim) -> Iterator[Callable[[], Reason]]:
+    """Renew the lease from a thread with a connection of its own, until the block ends."""
+    over = threading.Event()
+    asked_to_end = threading.Event()
+
+    def renew() -> None:
+        try:
+            again, close = house.renewer()
+        except SextonError:
+            return  # the lease lapses by itself, and the ledger's fence decides
+        try:
+            while not over.wait(house.lease_s / 3):
+                try:
+                    answer = again(claim)
+                except SextonError:
+                    continue  # the next round may reach the store
+                if answer.abort_by or not answer.holds:
+                    asked_to_end.set()
+        finally:
+            close()
+
+    thread = threading.Thread(target=renew, name=f"sexton-lease-{claim.task}", daemon=True)
+    thread.start()
+    try:
+        yield lambda: "administrator" if asked_to_end.is_set() else ""
+    finally:
+        over.set()
+        thread.join()
+
+
+def _failed(error: BaseException) -> Result:
+    return Result(status=ABORTED, reason="failed", outcome=said(error))
+
+
+def plain(function: Callable[[], Any]) -> Body:
+    """The body of a plain function: Complete when it returns."""
+
+    def body(run: Run) -> tuple[Result, Any]:
+        value = function()
+        return Result(status=COMPLETE, outcome="returned"), value
+
+    return body
+
+

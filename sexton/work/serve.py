@@ -1,0 +1,244 @@
+"""Serve a plan: run its effect once for each item, with the ledger as the judge.
+
+For each item: commit *begun*, do it, commit *done*, the last merged with the next *begun*. Only
+the caller's thread writes; a pool only runs effects. The next candidate is pulled before the
+current effect runs, so that the commit follows the effect at once; what the plan raises then is
+held back until all that runs has ended and is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from typing import Any, Protocol
+
+from sexton.core.item import Item
+from sexton.core.ledger import Begun, Ended, Wanted
+from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
+from sexton.work.effect import Effect, said
+
+# What the ledger says of an item beside running it, and how the outcome counts it.
+_COUNTED = {
+    "leave": "before",
+    "capped": "capped",
+    "parked": "parked",
+    "skipped": "skipped",
+    "elsewhere": "elsewhere",
+}
+_KNOWN = {"Done": "before", "Rejected": "rejected before", "Parked": "parked", "Skipped": "skipped"}
+_ENDED = {"Done": "done", "Failed": "failed", "Rejected": "rejected", "Unbegun": "unbegun"}
+NOT_PLANNED_NAMED_MAX = 5
+
+
+class Ledger(Protocol):
+    """What serving needs of the ledger."""
+
+    @property
+    def scope_name(self) -> str: ...
+    def known(self, key: str) -> str | None: ...
+    def advance(self, ended: Sequence[Ended], wanted: Sequence[Wanted]) -> list[Begun]: ...
+    def probed(self, key: str, was_done: bool | None) -> Begun: ...
+    def keys(self) -> dict[str, str]: ...
+
+
+class Serving:
+    """One attempt at one plan."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        effect: Effect,
+        ledger: Ledger,
+        *,
+        stop: Callable[[], Reason],
+        progress: Callable[[Counter[str]], None] = lambda counts: None,
+    ) -> None:
+        """`stop` is asked before each item whether no more may begin, and why ('' = go on)."""
+        self._claim = claim
+        self._effect = effect
+        self._ledger = ledger
+        self._ask_stop = stop
+        self._progress = progress
+        self._scope = f"{claim.kind}\x1f{claim.target}\x1f{claim.key}\x1f{ledger.scope_name}"
+        self._things: dict[str, Any] = {}
+        self._seen: set[str] = set()
+        self._stopped: Reason = ""
+        self._plan_error: Exception | None = None
+        self.counts: Counter[str] = Counter()
+
+    def run(self, plan: Callable[[], Iterable[Any]]) -> Result:
+        """Serve every item that may be served; return how the attempt ended.
+
+        Raises Fenced if the task was settled by somebody else meanwhile.
+        """
+        pool: Any = nullcontext()
+        if self._effect.width > 1:
+            pool = ThreadPoolExecutor(self._effect.width, f"sexton-{self._claim.task}")
+        source = self._pulled(plan)
+        with pool as executor:
+            if executor is None:
+                self._serve_one_by_one(source)
+            else:
+                self._serve_wide(source, executor)
+        return self._result()
+
+    def _serve_one_by_one(self, source: Iterator[Wanted]) -> None:
+        ended: list[Ended] = []
+        ahead = next(source, None)
+        while ended or ahead:
+            begun = self._advance(ended, [ahead] if ahead else [])
+            ahead = next(source, None)
+            ended = [self._effect.run(self._things.pop(it.key), self._item(it)) for it in begun]
+
+    def _serve_wide(self, source: Iterator[Wanted], pool: Executor) -> None:
+        """As one by one, with up to `width` effects at the same time.
+
+        On every way out, what runs is awaited and written; what never started is taken back.
+        """
+        running: dict[Future[Ended], str] = {}
+        ended: list[Ended] = []
+        ahead: list[Wanted] = []
+        try:
+            while True:
+                free = self._effect.width - len(running)
+                ahead += self._take(source, free - len(ahead))
+                begun = self._advance(ended, ahead[:free]) if ended or ahead[:free] else []
+                ended, ahead = [], ahead[free:]
+                for it in begun:
+                    thing = self._things.pop(it.key)
+                    running[pool.submit(self._effect.run, thing, self._item(it))] = it.key
+                if not running and not ahead:
+                    return
+                ahead += self._take(source, 1 - len(ahead))
+                ended = self._finished(running)
+        except BaseException:
+            self._flush(running)
+            raise
+
+    def _take(self, source: Iterator[Wanted], most: int) -> list[Wanted]:
+        found = []
+        while len(found) < most and (wanted := next(source, None)):
+            found.append(wanted)
+        return found
+
+    def _finished(self, running: dict[Future[Ended], str]) -> list[Ended]:
+        """Wait for the first that ends, and take all that have."""
+        if not running:
+            return []
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        ended = [future.result() for future in finished]
+        for future in finished:
+            del running[future]
+        return ended
+
+    def _flush(self, running: dict[Future[Ended], str]) -> None:
+        """Write how what runs ended, before an exception leaves."""
+        unbegun = [key for future, key in running.items() if future.cancel()]
+        finished, _ = wait([future for future in running if not future.cancelled()])
+        ended = [future.result() for future in finished if future.exception() is None]
+        ended += [Ended(key, "Unbegun") for key in unbegun]
+        if ended:
+            self._ledger.advance(ended, [])
+
+    def _advance(self, ended: list[Ended], wanted: list[Wanted]) -> list[Begun]:
+        """One commit; returns the items that are ours to do now."""
+        for item in ended:
+            self.counts[_ENDED[item.status]] += 1
+        answers = self._ledger.advance(ended, wanted)
+        answers = [self._probed(it) if it.step == "probe" else it for it in answers]
+        for answer in answers:
+            if answer.step != "begin":
+                self.counts[_COUNTED[answer.step]] += 1
+                self._things.pop(answer.key, None)
+        self._progress(self.counts)
+        return [answer for answer in answers if answer.step == "begin"]
+
+    def _probed(self, begun: Begun) -> Begun:
+        """Look whether an item in doubt was done; a probe that fails leaves it in doubt."""
+        assert self._effect.probe is not None
+        try:
+            was_done = self._effect.probe(self._item(begun))
+        except Exception:  # noqa: BLE001 -- foreign code: it could not tell, so a person must
+            was_done = None
+        return self._ledger.probed(begun.key, was_done)
+
+    def _pulled(self, plan: Callable[[], Iterable[Any]]) -> Iterator[Wanted]:
+        """Each candidate that the ledger does not already settle, until no more may begin."""
+        try:
+            for thing in plan():
+                wanted = self._candidate(thing)
+                if wanted is None:
+                    continue
+                self._stopped = self._stopped or self._why_stop()
+                if self._stopped:
+                    return
+                yield wanted
+        except Exception as error:  # noqa: BLE001 -- foreign code: held back until all is written
+            self._plan_error = error
+
+    def _candidate(self, thing: object) -> Wanted | None:
+        key = self._effect.key_of(thing)
+        self.counts["planned"] += 1
+        if key in self._seen:
+            self.counts["twice"] += 1
+            return None
+        self._seen.add(key)
+        known = self._ledger.known(key)
+        if known is not None:
+            self.counts[_KNOWN[known]] += 1
+            return None
+        self._things[key] = thing
+        return Wanted(key, self._effect.whom_of(thing))
+
+    def _why_stop(self) -> Reason:
+        if self.counts["failed"] + self.counts["rejected"] >= self._effect.failures_max:
+            return "failed"
+        return self._ask_stop()
+
+    def _item(self, begun: Begun) -> Item:
+        return Item.of(
+            self._scope,
+            begun.key,
+            attempt=begun.tries,
+            period=self._ledger.scope_name,
+            task=self._claim.task,
+        )
+
+    def _result(self) -> Result:
+        counts = {name: count for name, count in sorted(self.counts.items()) if count}
+        reason: Reason = ""
+        if self._plan_error is not None:
+            reason, why = "failed", f"the plan raised {said(self._plan_error)}"
+        elif self._stopped:
+            reason, why = self._stopped, self._words_for_stop()
+        elif self.counts["failed"] or self.counts["elsewhere"]:
+            reason, why = "failed", "some items are to be tried again"
+        else:
+            why = ""
+        sentence = say_counts(self.counts) + (f"; {why}" if why else "") + self._not_planned()
+        status = ABORTED if reason else COMPLETE
+        return Result(status=status, reason=reason, outcome=sentence, counts=counts)
+
+    def _words_for_stop(self) -> str:
+        if self._stopped == "failed":
+            return f"stopped after {self._effect.failures_max} failures"
+        return f"stopped before the rest: {self._stopped}"
+
+    def _not_planned(self) -> str:
+        """Name what an earlier attempt left to do and this plan no longer yields."""
+        if self._stopped or self._plan_error:
+            return ""
+        open_ = [k for k, status in self._ledger.keys().items() if status in {"Begun", "Failed"}]
+        gone = sorted(set(open_) - self._seen)
+        if not gone:
+            return ""
+        named = ", ".join(gone[:NOT_PLANNED_NAMED_MAX])
+        return f"; {len(gone)} no longer planned: {named}" + ("…" if len(gone) > 5 else "")  # noqa: PLR2004
+
+
+def say_counts(counts: Counter[str]) -> str:
+    """`57 done, 1 parked of 59 planned`: what happened to whom, the empty counts left out."""
+    parts = [f"{n} {name}" for name, n in counts.items() if n and name != "planned"]
+    return f"{', '.join(parts) or 'nobody to serve'} of {counts['planned']} planned"

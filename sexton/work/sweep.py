@@ -1,0 +1,97 @@
+"""Find who of the Running died, was cut off or overstayed, and settle it.
+
+1. Look at each owner: alive, dead, or not to be judged from here.
+2. Where many leases lapsed together among those we cannot see, doubt ourselves for a while.
+3. End the process group of what is lost and lies on this machine, and only then settle it.
+
+Runs in every tick and before every direct call; two sweeps at once settle each row once.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sexton.core import sweep as judge
+from sexton.core.instant import Instant
+from sexton.core.sweep import Sight
+from sexton.core.task import Task
+from sexton.work import owner as owners
+from sexton.work.group import end_group
+from sexton.work.holder import decode_leader, decode_owner
+from sexton.work.owner import Owner
+
+
+NO_PID = -1
+
+
+class Sweeps(Protocol):
+    """What a sweep needs of the store."""
+
+    def running(self) -> list[Task]: ...
+    def ends_with_reboot(self, task: Task) -> bool: ...
+    def settle_lost(self, task: Task, why: str) -> Task | None: ...
+    def settle_rebooted(self, task: Task) -> Task | None: ...
+    def suspected_since(self) -> Instant | None: ...
+    def suspect(self) -> Instant: ...
+    def trust(self) -> None: ...
+
+
+def sweep(sweeps: Sweeps, here: Owner, now: Instant, grace_s: float) -> list[Task]:
+    """Settle every lost task; return the rows as they ended."""
+    running = sweeps.running()
+    seen = [(task, owners.judge(decode_owner(task.owner), here)) for task in running]
+    is_doubtful = _doubt_ourselves(sweeps, seen, now)
+    settled = []
+    for task, sight in seen:
+        if judge.is_lost(task, sight, now) and not (sight == "unknown" and is_doubtful):
+            settled.append(settle(sweeps, task, sight, here, grace_s))
+    return [task for task in settled if task]
+
+
+def sweep_lane(
+    sweeps: Sweeps, holders: list[Task], here: Owner, now: Instant, grace_s: float
+) -> list[Task]:
+    """Settle what stands in one lane, if it is lost; a direct call does so before it asks."""
+    settled = []
+    for task in holders:
+        sight = owners.judge(decode_owner(task.owner), here)
+        if sight == "dead" or (sight == "alive" and judge.has_lapsed(task, now)):
+            settled.append(settle(sweeps, task, sight, here, grace_s))
+        elif judge.has_lapsed(task, now):
+            return sweep(sweeps, here, now, grace_s)
+    return [task for task in settled if task]
+
+
+def settle(sweeps: Sweeps, task: Task, sight: Sight, here: Owner, grace_s: float) -> Task | None:
+    """End what is left of a lost task on this machine, then settle it.
+
+    None: it ended meanwhile, or some of it could not be killed, and then it stays as it is.
+    """
+    owner = decode_owner(task.owner)
+    has_rebooted = sight == "dead" and owner.boot_id != here.boot_id
+    if has_rebooted and sweeps.ends_with_reboot(task):
+        return sweeps.settle_rebooted(task)
+    leader = decode_leader(task.leader)
+    if sight != "unknown" and not has_rebooted:
+        # Without a leader only the cookie tells: a program may have started just before the end.
+        pid, start = (leader.pid, leader.start) if leader else (NO_PID, 0)
+        if end_group(pid, start, task.claim, grace_s):
+            return None
+    return sweeps.settle_lost(task, _why(owner, sight, has_rebooted))
+
+
+def _why(owner: Owner, sight: Sight, has_rebooted: bool) -> str:
+    if has_rebooted:
+        return f"interrupted by a reboot of {owner.host_name}"
+    if sight == "dead":
+        return f"{owner} died"
+    return f"{owner} did not renew its lease"
+
+
+def _doubt_ourselves(sweeps: Sweeps, seen: list[tuple[Task, Sight]], now: Instant) -> bool:
+    """Whether to settle nothing by a lapsed lease alone, since too many lapsed together."""
+    lapsed = [task for task, sight in seen if sight == "unknown" and judge.has_lapsed(task, now)]
+    if not judge.is_suspicious(len(lapsed), len(seen)):
+        sweeps.trust()
+        return False
+    return not judge.is_over(sweeps.suspect(), now)
