@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from sexton.work import group
 from sexton.work.ended import Ended
 from sexton.work.group import COOKIE, end_group, members
 from sexton.work.host import Seen, look
-from sexton.work.process import Process
+from sexton.work.launch import Channel
+from sexton.work.process import KILL_LOOK_S, Process
 from tests.work.process_kit import (
     BOUND_S,
     NOBODY,
@@ -122,11 +124,29 @@ def test_a_program_that_ignores_the_request_is_killed_after_its_grace() -> None:
 
 
 def finish_at(process: Process, now_s: float) -> Ended:
-    """Go on at a moment of a clock that travels."""
-    until(process, lambda: process.poll(now_s + group.LOOK_S) is not None)
+    """Go on from a moment of a clock that travels, in steps that do not wait."""
+    steps = count()
+    until(process, lambda: process.poll(now_s + next(steps) * KILL_LOOK_S) is not None)
     ended = process.poll(now_s)
     assert ended is not None
     return ended
+
+
+def test_a_program_that_is_stopped_is_given_nothing_any_more() -> None:
+    code = (
+        "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('ready', flush=True)\n"
+        "print('got', len(open(int(sys.argv[1]), 'rb').read()))"
+    )
+    with Process(python(code, Channel.GIVE, give=b"x" * 1_000_000)) as process:
+        # Nobody has called read(), so nothing is given yet; the pipe tells that it is ready.
+        ready, _, _ = select.select([process.readers()[0]], [], [], BOUND_S)
+        assert ready
+        process.stop(BOUND_S, time.monotonic())
+        ended = finish(process)
+
+    assert ended.ok
+    assert process.output.text() == "ready\ngot 0\n"
 
 
 def test_a_second_stop_only_brings_the_end_forward() -> None:
@@ -347,7 +367,7 @@ def test_what_cannot_be_killed_is_named(stranger: Seen) -> None:
         if os.getuid() == 0:
             os.setuid(NOBODY)
         left = end_group(victim.pid, victim.start, "x", 0.0)
-        os.write(write_end, f"{victim in left}\n".encode())
+        os.write(write_end, f"{victim.key in {one.key for one in left}}\n".encode())
         os._exit(0)
     os.close(write_end)
     said_so = line_from(answer)
