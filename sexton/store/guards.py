@@ -48,6 +48,10 @@ class StoreGuard:
                 return self._take_after_gap(known, call, now)
             return self._take_asked(kind, call, now)
 
+    def enter(self, claim: Claim, leader: str = "") -> bool:
+        """Record that the body is about to start, here ('') or in a process of its own."""
+        return self._queue.enter(claim, leader)
+
     def renew(self, claim: Claim) -> Renewed:
         return self._queue.renew([claim])[0]
 

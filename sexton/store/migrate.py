@@ -11,7 +11,7 @@ import uuid
 from hashlib import sha256
 
 from sexton.core.errors import SchemaError, StoreMissing
-from sexton.store.sqlite import APPLICATION_ID, Database
+from sexton.store.sqlite import APPLICATION_ID, NEWEST, Database
 
 _HERE = os.path.join(os.path.dirname(__file__), "migrations", "sqlite")
 
@@ -26,7 +26,7 @@ def steps() -> list[tuple[int, str, str]]:
     return found
 
 
-NEWEST = 1  # the number of the last step; a test holds it against the files
+
 
 
 def check(db: Database) -> None:

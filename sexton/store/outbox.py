@@ -18,6 +18,7 @@ import msgspec
 
 from sexton.core.errors import StoreError, UsageError
 from sexton.core.kind import Kind
+from sexton.store.idle import seen_of
 from sexton.store.kinds import kind_of
 from sexton.store.rows import notice
 from sexton.store.sql import Queries
@@ -49,18 +50,6 @@ def path_of(connection: sqlite3.Connection, store_path: str) -> str:
             hint="The store is a file of Sexton's own; give the connection of your database.",
         )
     return os.path.abspath(path)
-
-
-def seen_of(path: str) -> str:
-    """Sizes and times of a database's files: unchanged, there is nothing new to drain."""
-    parts = []
-    for file in (path, f"{path}-wal"):
-        try:
-            found = os.stat(file)
-            parts.append(f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}")
-        except OSError:
-            parts.append("-")
-    return " ".join(parts)
 
 
 class Outboxes:

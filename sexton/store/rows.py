@@ -12,7 +12,7 @@ import msgspec
 
 from sexton.core import retry
 from sexton.core.guard import spent_with
-from sexton.core.instant import Instant, iso
+from sexton.core.instant import Instant
 from sexton.core.kind import Kind
 from sexton.core.schedule import Period
 from sexton.core.task import ABORTED, ANY_TARGET, COMPLETE, PENDING, RUNNING, Reason, Status, Task
@@ -210,7 +210,7 @@ def notice(
     row = db.one(NOTICE_SQL.put, values)
     if row is None or db.one(NOTICE_SQL.is_wanted) is None:
         return
-    payload = {"id": row["id"], "kind": kind, "code": code, "text": text, "at": iso(now)}
+    payload = {"id": row["id"], "kind": kind, "code": code, "text": text, "at": now}
     payload |= {"name": name, "task": task}
     insert(
         db,

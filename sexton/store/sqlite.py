@@ -26,6 +26,7 @@ else:
     Row = dict
 
 APPLICATION_ID = 0x5378746E  # "Sxtn", so that another program's file is told from ours
+NEWEST = 1  # the schema of this version: the number of the last migration
 BUSY_MS = 10_000  # how long an act waits for others before it gives up
 
 

@@ -1,0 +1,164 @@
+"""What a task's own process does: take its task from a pipe, run the body, report on another.
+
+It begins nothing before it has the whole of its task, and that comes only after the claim is
+entered in the store. For a `command` kind it becomes the program.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from sexton.app.command import Command, environment
+from sexton.app.load import load
+from sexton.app.place import Place, find
+from sexton.app.plan import Plan
+from sexton.app.task import Task
+from sexton.core.errors import Fenced, SextonError
+from sexton.core.notice import Notice
+from sexton.core.settings import Settings
+from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
+from sexton.store import open_store
+from sexton.store.rows import NOTIFY_KIND
+from sexton.work.effect import said
+from sexton.work.guard import Run
+from sexton.work.notify import deliver
+
+READ_BYTES_MAX = 1 << 20
+
+
+class Errand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A claim, and where to find the code and the store."""
+
+    claim: Claim
+    store: str
+    app: str
+    directory: str
+    settings_path: str
+
+
+def main(give: int, take: int) -> int:
+    """Run one errand; the exit code says only whether a report was made."""
+    errand = _read(give)
+    if errand is None:
+        return 0  # whoever started this died before the claim was entered: nothing began
+    os.set_inheritable(take, False)
+    os.environ["SEXTON_STORE"] = errand.store
+    if errand.settings_path:
+        os.environ["SEXTON_SETTINGS"] = errand.settings_path
+    os.environ["SEXTON_APP"] = errand.app
+    try:
+        result = _run(errand)
+    except Fenced as error:
+        result = Result(status=ABORTED, reason="lost", outcome=str(error))
+    except SextonError as error:
+        print(f"sexton: {error}", file=sys.stderr)
+        result = Result(status=ABORTED, reason="failed", outcome=str(error))
+    except BaseException as error:  # foreign code; its traceback belongs to the task's output
+        traceback.print_exc()
+        result = Result(status=ABORTED, reason="failed", outcome=said(error))
+    sys.stdout.flush()
+    os.write(take, msgspec.json.encode(result) + b"\n")
+    return 0
+
+
+def _read(give: int) -> Errand | None:
+    with os.fdopen(give, "rb") as pipe:
+        text = pipe.read(READ_BYTES_MAX + 1)
+    return msgspec.json.decode(text, type=Errand) if text else None
+
+
+def _run(errand: Errand) -> Result:
+    place = find(start=errand.directory)
+    if errand.claim.kind == NOTIFY_KIND:
+        return notify(errand.claim, place.settings)
+    return run_in(errand.claim, place)
+
+
+def run_in(claim: Claim, place: Place, stop: Callable[[], Reason] | None = None) -> Result:
+    """Run the body of a claim in this process; without `stop`, it is a process of its own."""
+    app = load(place)
+    declared = app[claim.kind]
+    if isinstance(declared, Command):
+        _become(declared, claim, place)
+    assert isinstance(declared, Task)
+    environ = environment(claim, place.store)
+    os.environ.update({name: environ[name] for name in environ if name.startswith("SEXTON_")})
+    arguments = declared.payload.decode(claim.payload)
+    stop = stop or Stop(claim, place, is_plan=isinstance(declared, Plan))
+    result, _ = declared.body(arguments)(Run(claim, stop))
+    return result
+
+
+def _become(command: Command, claim: Claim, place: Place) -> None:
+    """Become the program; its exit code is the report."""
+    environ = environment(claim, place.store)
+    try:
+        os.execvpe(command.argv[0], command.argv, environ)  # noqa: S606 -- a fixed argv, no shell
+    except OSError as error:
+        raise SextonError(f"{command.argv[0]} cannot be started: {error.strerror}") from error
+
+
+class Stop:
+    """Whether and why to begin no more items: the deadline, the expiry, or TERM.
+
+    A plan that gets TERM ends the item at hand and writes it down; a plain function ends at once,
+    as any program does.
+    """
+
+    def __init__(self, claim: Claim, place: Place, *, is_plan: bool) -> None:
+        self._claim = claim
+        self._store = open_store(place.store, place.settings)
+        self._is_asked = False
+        if is_plan:
+            signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, *_: Any) -> None:
+        self._is_asked = True
+
+    def __call__(self) -> Reason:
+        now = self._store.now()
+        if self._claim.expires_at is not None and now >= self._claim.expires_at:
+            return "expired"
+        if now >= self._claim.deadline_at:
+            return "timed out"
+        return "administrator" if self._is_asked else ""
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The payload of a notice's task."""
+
+    id: int
+    name: str
+    code: str
+    kind: str
+    text: str
+    at: int
+    task: int | None = None
+    target: str = ""
+    period: str = ""
+
+
+def notify(claim: Claim, settings: Settings) -> Result:
+    """Deliver one notice to whoever the settings name; failed if any of them did not take it."""
+    told = msgspec.json.decode(claim.payload, type=Told)
+    notice = Notice(
+        id=told.id,
+        kind=told.kind,
+        target=told.target,
+        period=told.period,
+        code=told.code,
+        text=told.text,
+        at=told.at,
+    )
+    deliveries = deliver(notice, settings.notify.targets)
+    outcome = "; ".join(f"{d.to}: {d.text}" for d in deliveries) or "nobody to notify"
+    if all(delivery.ok for delivery in deliveries):
+        return Result(status=COMPLETE, outcome=outcome)
+    return Result(status=ABORTED, reason="failed", outcome=outcome)

@@ -1,0 +1,142 @@
+"""One tick: sweep, schedule, run until nothing is due.
+
+    mark the tick -> learn of changed sources -> sweep -> drain outboxes -> expire -> schedule -> run
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import msgspec
+
+from sexton.app.body import Errand, run_in
+from sexton.app.command import limits_of
+from sexton.app.house import Here
+from sexton.app.place import Place
+from sexton.core.kind import Kind
+from sexton.core.task import ABORTED, Claim, Result
+from sexton.store.idle import has_changed
+from sexton.store.kinds import kind_of
+from sexton.store.store import Store
+from sexton.work.effect import said
+from sexton.work.executor import Executor, Means, Tally
+from sexton.work.guard import run_claimed
+from sexton.work.launch import Channel, Launch
+from sexton.work.sweep import sweep
+
+ROUNDS_MAX = 1000  # a chain that asks for itself without end is left to the next tick
+SYNC_TIMEOUT_S = 120
+
+
+class Ticked(msgspec.Struct, frozen=True, kw_only=True):
+    """What one tick did. `sync_error`: the application could not be read, '' if all is well."""
+
+    complete: int = 0
+    aborted: int = 0
+    swept: int = 0
+    asked: int = 0
+    drained: int = 0
+    sync_error: str = ""
+
+
+def tick(store: Store, place: Place, until: Callable[[], bool] = lambda: False) -> Ticked:
+    """Do one pass; `until` stops it from beginning more."""
+    here = Here(store)
+    store.rounds.mark_tick(here.here.host_name)
+    sync_error = sync_if_changed(store, place)
+    tally, swept, asked, drained = Tally(), 0, 0, 0
+    for _ in range(ROUNDS_MAX):
+        swept += len(sweep(store.sweeps, here.here, store.now(), here.grace_s))
+        drained += store.outboxes.drain()
+        store.rounds.expire()
+        asked += len(store.rounds.schedule())
+        ran = Executor(store.queue(here.owner), means(store, place)).execute(until)
+        tally = Tally(tally.complete + ran.complete, tally.aborted + ran.aborted)
+        if ran == Tally() or until():
+            break
+    return Ticked(
+        complete=tally.complete,
+        aborted=tally.aborted,
+        swept=swept,
+        asked=asked,
+        drained=drained,
+        sync_error=sync_error,
+    )
+
+
+def means(store: Store, place: Place) -> Means:
+    """How this process runs a claim."""
+
+    def definition(claim: Claim) -> Kind:
+        return kind_of(store.db, claim.kind) or Kind(name=claim.kind)
+
+    def launch(claim: Claim, kind: Kind) -> Launch:
+        errand = Errand(
+            claim=claim,
+            store=place.store,
+            app=store.meta.get("app") or place.app,
+            directory=store.meta.get("directory") or place.directory,
+            settings_path=place.settings_path,
+        )
+        return Launch(
+            argv=(sys.executable, "-m", "sexton.cli.body", Channel.GIVE, Channel.TAKE),
+            cookie=claim.nonce,
+            env=dict(os.environ),
+            cwd=errand.directory,
+            limits=limits_of(kind),
+            give=msgspec.json.encode(errand),
+            takes=True,
+        )
+
+    def inline(claim: Claim) -> Result:
+        here = Here(store)
+        here.guard().enter(claim)
+        try:
+            return run_claimed(here, claim, lambda run: (run_in(run.claim, place, run.stop), None))[0]
+        except BaseException as error:  # foreign code; recorded, and the tick goes on
+            if not isinstance(error, Exception):
+                raise
+            return Result(status=ABORTED, reason="failed", outcome=said(error))
+
+    settings = store.settings
+    return Means(
+        kind=definition,
+        launch=launch,
+        inline=inline,
+        parallel=settings.parallel,
+        lease_s=float(settings.lease_s),
+        grace_s=float(settings.grace_s),
+    )
+
+
+def sync_if_changed(store: Store, place: Place) -> str:
+    """Read the application anew if one of its files changed; what went wrong, or ''.
+
+    In a process of its own: the tick stays free of the application, and an import that hangs or
+    dies takes nothing with it. Until it can be read again, its kinds stay as they were.
+    """
+    sources = store.meta.get("sources")
+    if not has_changed(sources):
+        return ""
+    argv = [sys.executable, "-m", "sexton", "sync", "--quiet"]
+    environ = {**os.environ, "SEXTON_STORE": place.store}
+    environ["SEXTON_APP"] = place.app or store.meta.get("app")
+    if place.settings_path:
+        environ["SEXTON_SETTINGS"] = place.settings_path
+    directory = store.meta.get("directory") or place.directory
+    try:
+        done = subprocess.run(  # noqa: S603 -- a fixed argv, no shell
+            argv,
+            cwd=directory if os.path.isdir(directory) else None,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SYNC_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if done.returncode == 0 else done.stderr.decode("utf-8", "backslashreplace").strip()

@@ -1,0 +1,69 @@
+"""The idle tick's one look at the store: is anything due, running, changed or wrong?"""
+
+from __future__ import annotations
+
+import os
+
+from sexton.core.errors import SextonError
+
+from sexton.store.sql import Queries
+from sexton.store.sqlite import APPLICATION_ID, NEWEST, Database
+
+CLOCK_STEP_US = 120_000_000  # a last tick dated later than this: the clock went back
+
+def look(path: str) -> bool:
+    """Whether nothing needs a full tick; then the mark of this one is committed.
+
+    Reads through kind_next, task_due and the index of Running rows, so it takes the same time
+    however long the history is. False also for every error: the full tick tells it.
+    """
+    try:
+        db = Database(path)
+    except SextonError:
+        return False
+    try:
+        if db.pragma("user_version") != NEWEST or db.pragma("application_id") != APPLICATION_ID:
+            return False
+        sql = Queries("idle")
+        now = db.now()
+        found = db.all(sql.look, {"now": now})[0]
+        if found["is_due"] or found["last_at"] > now + CLOCK_STEP_US or found["ping"]:
+            return False
+        if has_changed(found["sources"]) or _is_outbox_full(db.all(sql.outboxes)):
+            return False
+        with db.transaction():
+            db.run(sql.mark, {"now": now, "text": os.uname().nodename})
+        return True
+    except SextonError:
+        return False
+    finally:
+        db.close()
+
+def has_changed(sources: str) -> bool:
+    """Whether a file noted by `sync` is gone, or has another size or time of change.
+
+    One line a file: modified at (ns), size, path.
+    """
+    for line in sources.splitlines():
+        modified, size, path = line.split(" ", 2)
+        try:
+            found = os.stat(path)
+        except OSError:
+            return True
+        if found.st_mtime_ns != int(modified) or found.st_size != int(size):
+            return True
+    return False
+
+def _is_outbox_full(outboxes: list[dict[str, str]]) -> bool:
+    return any(seen_of(row["path"]) != row["seen"] for row in outboxes)
+
+def seen_of(path: str) -> str:
+    """Inodes, sizes and times of a database's files: unchanged, there is nothing new to drain."""
+    parts = []
+    for file in (path, f"{path}-wal"):
+        try:
+            found = os.stat(file)
+            parts.append(f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}")
+        except OSError:
+            parts.append("-")
+    return " ".join(parts)
