@@ -19,7 +19,6 @@ from sexton.app.command import Command, environment
 from sexton.app.load import load
 from sexton.app.place import Place, find
 from sexton.app.plan import Plan
-from sexton.app.task import Task
 from sexton.core.errors import Fenced, SextonError
 from sexton.core.notice import Notice
 from sexton.core.settings import Settings
@@ -58,9 +57,9 @@ def main(give: int, take: int) -> int:
     except Fenced as error:
         result = Result(status=ABORTED, reason="lost", outcome=str(error))
     except SextonError as error:
-        print(f"sexton: {error}", file=sys.stderr)
+        sys.stderr.write(f"sexton: {error}\n")
         result = Result(status=ABORTED, reason="failed", outcome=str(error))
-    except BaseException as error:  # foreign code; its traceback belongs to the task's output
+    except BaseException as error:  # noqa: BLE001 -- foreign code; the task's output tells it
         traceback.print_exc()
         result = Result(status=ABORTED, reason="failed", outcome=said(error))
     sys.stdout.flush()
@@ -86,8 +85,7 @@ def run_in(claim: Claim, place: Place, stop: Callable[[], Reason] | None = None)
     app = load(place)
     declared = app[claim.kind]
     if isinstance(declared, Command):
-        _become(declared, claim, place)
-    assert isinstance(declared, Task)
+        return _become(declared, claim, place)
     environ = environment(claim, place.store)
     os.environ.update({name: environ[name] for name in environ if name.startswith("SEXTON_")})
     arguments = declared.payload.decode(claim.payload)
@@ -96,13 +94,14 @@ def run_in(claim: Claim, place: Place, stop: Callable[[], Reason] | None = None)
     return result
 
 
-def _become(command: Command, claim: Claim, place: Place) -> None:
-    """Become the program; its exit code is the report."""
+def _become(command: Command, claim: Claim, place: Place) -> Result:
+    """Become the program; its exit code is the report. Returns only if it cannot be started."""
     environ = environment(claim, place.store)
     try:
         os.execvpe(command.argv[0], command.argv, environ)  # noqa: S606 -- a fixed argv, no shell
     except OSError as error:
-        raise SextonError(f"{command.argv[0]} cannot be started: {error.strerror}") from error
+        outcome = f"{command.argv[0]} cannot be started: {error.strerror}"
+        return Result(status=ABORTED, reason="failed", outcome=outcome)
 
 
 class Stop:

@@ -32,7 +32,7 @@ class Command:
         app: Sexton,
         kind: Kind,
         argv: tuple[str, ...],
-        tee: Callable[[bytes], None] = lambda data: None,
+        tee: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self._app = app
         self.kind = kind

@@ -17,7 +17,7 @@ Length = str | timedelta
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 
 
-class Options(TypedDict, total=False):
+class Timing(TypedDict, total=False):
     """What `app.task`, `app.plan` and `app.command` take; lengths as `"20h"` or timedelta.
 
     schedule, tz, every: when it falls due. min_gap: not again so soon after the last success's
@@ -28,7 +28,6 @@ class Options(TypedDict, total=False):
     bounds of its process. ends_with_reboot: a new boot completes it. priority: higher goes first.
     """
 
-    name: str
     schedule: str
     tz: str
     every: Length
@@ -48,7 +47,15 @@ class Options(TypedDict, total=False):
     ends_with_reboot: bool
 
 
-def kind_of(family: Family, name: str, options: Options, summary: str, **more: Any) -> Kind:
+class Options(Timing, total=False):
+    """`Timing`, and `name`: the kind's name where it is not the function's."""
+
+    name: str
+
+
+def kind_of(
+    family: Family, name: str, options: Options | Timing, summary: str, **more: Any
+) -> Kind:
     """The kind that these options declare; raises ConfigurationError naming the kind and why."""
     try:
         return _kind_of(family, name, options, summary, more)
@@ -57,11 +64,11 @@ def kind_of(family: Family, name: str, options: Options, summary: str, **more: A
 
 
 def _kind_of(
-    family: Family, name: str, options: Options, summary: str, more: dict[str, Any]
+    family: Family, name: str, options: Options | Timing, summary: str, more: dict[str, Any]
 ) -> Kind:
     if not NAME.fullmatch(name):
         raise DeclarationError("a kind's name has 1 to 100 letters, digits, '_', '.' or '-'")
-    unknown = set(options) - set(Options.__annotations__)
+    unknown = set(options) - (set(Timing.__annotations__) | {"name"})
     if unknown:
         raise DeclarationError(f"there is no option {', '.join(sorted(unknown))}")
     kind = Kind(
@@ -91,11 +98,14 @@ def _kind_of(
     return kind
 
 
-def _us(options: Options, name: Literal["every", "min_gap", "early", "expires", "timeout"]) -> int:
+LengthName = Literal["every", "min_gap", "early", "expires", "timeout"]
+
+
+def _us(options: Options | Timing, name: LengthName) -> int:
     return duration.parse(options[name]) if name in options else 0
 
 
-def _refuse_contradictions(kind: Kind, options: Options) -> None:
+def _refuse_contradictions(kind: Kind, options: Options | Timing) -> None:
     if kind.has_schedule:
         schedules.parse(kind.schedule or None, tz=kind.tz, every=kind.every_us or None)
     elif "tz" in options:

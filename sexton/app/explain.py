@@ -54,7 +54,7 @@ def status(store: Store, name: str) -> Status:
     ended = [
         task
         for status in ("Complete", "Aborted")
-        for task in store.tasks.list(kind=name, status=status, limit=1)
+        for task in store.tasks.newest(kind=name, status=status, limit=1)
     ]
     skips: dict[str, int] = {}
     for row in store.kinds.skips(name):
@@ -66,9 +66,9 @@ def status(store: Store, name: str) -> Status:
         next_at=coming.due_at if coming else None,
         next_period=coming.name if coming else "",
         last=max(ended, key=lambda task: task.ended_at or 0, default=None),
-        running=store.tasks.list(kind=name, status=RUNNING),
-        waiting=store.tasks.list(kind=name, status=PENDING),
-        in_doubt=len(store.items.list(name, in_doubt=True)),
+        running=store.tasks.newest(kind=name, status=RUNNING),
+        waiting=store.tasks.newest(kind=name, status=PENDING),
+        in_doubt=len(store.items.entries(name, in_doubt=True)),
         skips=skips,
         is_gone=found.gone_at is not None,
     )
@@ -135,5 +135,5 @@ def _ended(task: Task, found: Registered, now: Instant) -> str:
 
 
 def _recent(store: Store, name: str) -> list[Task]:
-    tasks = store.tasks.list(kind=name, limit=RECENT * 2)
+    tasks = store.tasks.newest(kind=name, limit=RECENT * 2)
     return [task for task in tasks if task.is_final][:RECENT]

@@ -12,7 +12,6 @@ from sexton.core.instant import Instant
 from sexton.core.kind import Kind
 from sexton.core.outcome import Outcome
 from sexton.core.queue import Renewed
-from sexton.core.settings import Settings
 from sexton.core.task import Claim
 from sexton.store import open_store
 from sexton.store.guards import StoreGuard
@@ -58,5 +57,3 @@ class Here:
         """A renewal on a connection of its own, for the thread that calls this."""
         again = open_store(self.store.url, self.store.settings)
         return again.guard(self.owner).renew, again.close
-
-

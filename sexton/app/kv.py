@@ -49,20 +49,20 @@ class KV:
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """The keys that start so, in order."""
-        for key, _ in self._app.store.kv.list(prefix):
+        for key, _ in self._app.store.kv.scan(prefix):
             yield key
 
     def items(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
         """The keys that start so, in order, with their values."""
-        for key, text in self._app.store.kv.list(prefix):
+        for key, text in self._app.store.kv.scan(prefix):
             yield key, value.decode(text)
 
     @overload
     def get(self, key: str) -> Any: ...
     @overload
-    def get(self, key: str, type: type[T]) -> T | None: ...  # noqa: A002
+    def get(self, key: str, type: type[T]) -> T | None: ...
     @overload
-    def get(self, key: str, type: type[T], default: D) -> T | D: ...  # noqa: A002
+    def get(self, key: str, type: type[T], default: D) -> T | D: ...
     def get(self, key: str, type: Any = None, default: Any = None) -> Any:  # noqa: A002
         """The value as this type, or the default if the key is not there.
 
@@ -76,7 +76,7 @@ class KV:
     @overload
     def update(self, key: str, function: Callable[[Any], T]) -> T: ...
     @overload
-    def update(self, key: str, function: Callable[[T], T], type: type[T], default: T) -> T: ...  # noqa: A002
+    def update(self, key: str, function: Callable[[T], T], type: type[T], default: T) -> T: ...
     def update(
         self,
         key: str,

@@ -84,10 +84,10 @@ class Payload:
                 raise PayloadError(f"{self._kind}: {name} is given twice")
             values[name] = value
         try:
-            value = msgspec.convert(values, self.struct, strict=False, str_keys=True)
+            payload = msgspec.convert(values, self.struct, strict=False, str_keys=True)
         except msgspec.ValidationError as error:
             raise PayloadError(f"{self._kind}: {error}") from error
-        return msgspec.json.encode(value).decode()
+        return msgspec.json.encode(payload).decode()
 
     @property
     def schema(self) -> str:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
 A = TypeVar("A")
 
 Progress = Callable[["Counter[str]"], None]
@@ -51,15 +50,13 @@ class Preview(msgspec.Struct, frozen=True):
         )
 
 
-class Decorator(Protocol[T_contra]):
+class Decorator(Protocol[T]):
     """Takes `f(thing)` or `f(thing, item)` and gives the same function back."""
 
     @overload
-    def __call__(
-        self, function: Callable[[T_contra, Item], A], /
-    ) -> Callable[[T_contra, Item], A]: ...
+    def __call__(self, function: Callable[[T, Item], A], /) -> Callable[[T, Item], A]: ...
     @overload
-    def __call__(self, function: Callable[[T_contra], A], /) -> Callable[[T_contra], A]: ...
+    def __call__(self, function: Callable[[T], A], /) -> Callable[[T], A]: ...
 
 
 class Plan(Task[P, None], Generic[P, T]):
@@ -69,7 +66,7 @@ class Plan(Task[P, None], Generic[P, T]):
         super().__init__(app, kind, function)  # type: ignore[arg-type]
         self._plan: Callable[..., Iterable[T]] = function
         self._effect: Effect | None = None
-        self.progress: Progress = lambda counts: None
+        self.progress: Progress = lambda _: None
 
     @property
     def effect(self) -> Effect:
@@ -93,7 +90,7 @@ class Plan(Task[P, None], Generic[P, T]):
         cap: str | None = None,
         width: int = 1,
         in_doubt: Literal["park", "retry", "skip"] | Callable[[Item], bool | None] = "park",
-        permanent: tuple[type[BaseException], ...] = (),
+        permanent: tuple[type[Exception], ...] = (),
         max_failures: int = 100,
     ) -> Decorator[T]:
         """Declare the effect: it is done once for each key of a period.
@@ -165,7 +162,7 @@ class Plan(Task[P, None], Generic[P, T]):
                 schedule = schedule_of(kind, anchor)
             period = judge.period_of_call(kind, schedule, anchor, now) or schedule.next(now)
             return period.name if period else ""
-        newest = store.tasks.list(kind=kind.name, limit=1)
+        newest = store.tasks.newest(kind=kind.name, limit=1)
         return f"run:{newest[0].root}" if newest and newest[0].status != "Complete" else ""
 
     def body(self, arguments: dict[str, Any]) -> Body:
@@ -173,11 +170,7 @@ class Plan(Task[P, None], Generic[P, T]):
 
         def serve(run: Run) -> tuple[Result, None]:
             ledger = self._app.store.ledger(self.kind, run.claim, self.effect.cap)
-            serving = Serving(
-                run.claim, self.effect, ledger, stop=run.stop, progress=self.progress
-            )
+            serving = Serving(run.claim, self.effect, ledger, stop=run.stop, progress=self.progress)
             return serving.run(lambda: self._plan(**arguments)), None
 
         return serve
-
-

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from sexton.app import place
 from sexton.app.command import Command
-from sexton.app.declare import Options, kind_of, refuse_async, summary_of
+from sexton.app.declare import Options, Timing, kind_of, refuse_async, summary_of
 from sexton.app.house import Here, Stores
 from sexton.app.kv import KV
 from sexton.app.plan import Plan
@@ -24,6 +24,7 @@ from sexton.store.tasks import Asked, Request
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
+D = TypeVar("D", bound=Task[..., Any] | Command)
 
 
 class Sexton:
@@ -54,7 +55,7 @@ class Sexton:
             refuse_async(function)
             name = options.get("name", function.__name__)
             kind = kind_of("task", name, options, summary_of(function))
-            return self._add(Task(self, kind, function))
+            return self._add(name, Task(self, kind, function))
 
         return declare if function is None else declare(function)
 
@@ -75,26 +76,23 @@ class Sexton:
                     f"{name}: a plan needs schedule=, every=, min_gap= or scope=",
                     hint="Without one, a retry could not know whom an earlier attempt served.",
                 )
-            return self._add(Plan(self, kind, function))
+            return self._add(name, Plan(self, kind, function))
 
         return declare
 
-    def command(self, name: str, *, argv: Sequence[str], **options: Unpack[Options]) -> Command:
+    def command(self, name: str, /, *, argv: Sequence[str], **options: Unpack[Timing]) -> Command:
         """Register a program: a fixed argv, no shell."""
         if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
             raise DeclarationError(
                 f"{name}: argv= must be a list of words", hint='Write ["pg_dump", "app"].'
             )
-        options["name"] = name
         kind = kind_of("command", name, options, " ".join(argv)[:200])
-        return self._add(Command(self, kind, tuple(argv)))
+        return self._add(name, Command(self, kind, tuple(argv)))
 
-    def _add(self, declared: Any) -> Any:
-        if declared.name in self._kinds:
-            raise DeclarationError(
-                f"two kinds are named {declared.name}", hint="Give one of them name='…'."
-            )
-        self._kinds[declared.name] = declared
+    def _add(self, name: str, declared: D) -> D:
+        if name in self._kinds:
+            raise DeclarationError(f"two kinds are named {name}", hint="Give one of them name='…'.")
+        self._kinds[name] = declared
         return declared
 
     @property
@@ -143,7 +141,10 @@ class Sexton:
             self._stores.store = None
 
     def ask(
-        self, task: Task[..., Any], request: Request, connection: sqlite3.Connection | None
+        self,
+        task: Task[..., Any] | Command,
+        request: Request,
+        connection: sqlite3.Connection | None,
     ) -> Asked:
         """Ask for a task in the store, or inside the caller's own SQLite transaction."""
         if connection is None:
@@ -167,5 +168,5 @@ def unknown_kind(name: str, known: Iterable[str]) -> UnknownKind:
 
 def _directory_of_caller() -> str:
     """The directory of the module that makes the Sexton object."""
-    file = sys._getframe(2).f_globals.get("__file__")  # noqa: SLF001
+    file = sys._getframe(2).f_globals.get("__file__")
     return os.path.dirname(os.path.abspath(file)) if file else os.getcwd()

@@ -138,7 +138,7 @@ class Using(Generic[P]):
         """
         task = self._task
         arguments = task.payload.bind(args, kwargs)
-        return task._app.ask(task, self._request(arguments), self._connection)  # noqa: SLF001
+        return task._app.ask(task, self._request(arguments), self._connection)
 
     def _request(self, arguments: dict[str, Any]) -> Request:
         task = self._task
@@ -159,7 +159,7 @@ class Using(Generic[P]):
             case datetime() as moment:
                 return _instant("start_before", moment)
             case length:
-                now = self._task._app.store.now()  # noqa: SLF001
+                now = self._task._app.store.now()
                 return now + duration.parse(length)
 
 
@@ -172,7 +172,8 @@ def _instant(name: str, moment: datetime) -> instant.Instant:
     return instant.from_datetime(moment)
 
 
-def reason_of(reason: str) -> str:
+def reason_of(reason: object) -> str:
+    """A reason as it is recorded; raises UsageError for none."""
     if not isinstance(reason, str) or not reason.strip():
         raise UsageError("force needs a reason; it is recorded beside the run")
     return reason.strip()[:500]

@@ -1,6 +1,6 @@
 """One tick: sweep, schedule, run until nothing is due.
 
-    mark the tick -> learn of changed sources -> sweep -> drain outboxes -> expire -> schedule -> run
+mark -> learn of changed sources -> sweep -> drain outboxes -> expire -> schedule -> run
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sexton.store.kinds import kind_of
 from sexton.store.store import Store
 from sexton.work.effect import said
 from sexton.work.executor import Executor, Means, Tally
-from sexton.work.guard import run_claimed
+from sexton.work.guard import Run, run_claimed
 from sexton.work.launch import Channel, Launch
 from sexton.work.sweep import sweep
 
@@ -91,14 +91,15 @@ def means(store: Store, place: Place) -> Means:
             takes=True,
         )
 
+    def body(run: Run) -> tuple[Result, None]:
+        return run_in(run.claim, place, run.stop), None
+
     def inline(claim: Claim) -> Result:
         here = Here(store)
         here.guard().enter(claim)
         try:
-            return run_claimed(here, claim, lambda run: (run_in(run.claim, place, run.stop), None))[0]
-        except BaseException as error:  # foreign code; recorded, and the tick goes on
-            if not isinstance(error, Exception):
-                raise
+            return run_claimed(here, claim, body)[0]
+        except Exception as error:  # noqa: BLE001 -- foreign code; recorded, and the tick goes on
             return Result(status=ABORTED, reason="failed", outcome=said(error))
 
     settings = store.settings
@@ -128,7 +129,7 @@ def sync_if_changed(store: Store, place: Place) -> str:
         environ["SEXTON_SETTINGS"] = place.settings_path
     directory = store.meta.get("directory") or place.directory
     try:
-        done = subprocess.run(  # noqa: S603 -- a fixed argv, no shell
+        done = subprocess.run(
             argv,
             cwd=directory if os.path.isdir(directory) else None,
             env=environ,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1, 2, 75 or 78 (see `sexton --help`)."""
     words = sys.argv[1:] if argv is None else argv

@@ -1,4 +1,4 @@
-"""`python -m sexton.cli.body GIVE TAKE`: a task's own process. Started by the tick, not by people."""
+"""`python -m sexton.cli.body GIVE TAKE`: a task's own process, started by the tick."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ from sexton.app import place as places
 from sexton.core import errors
 from sexton.store import create_store
 
-SETTINGS = '''# Settings of Sexton. docs/reference/settings.md lists them all.
+SETTINGS = """# Settings of Sexton. docs/reference/settings.md lists them all.
 app = "tasks:app"
 store = "sqlite:///sexton.db"
-'''
+"""
 
-EXAMPLE = '''"""The tasks of this application. After a change: sexton sync (a tick notices by itself)."""
+EXAMPLE = '''"""The tasks of this application. A tick notices by itself when this file changes."""
 
 from sexton import Sexton
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     was_there = os.path.exists(path)
     create_store(place.store, place.settings).close()
     print(f"{'found' if was_there else 'made'}  {path}")
-    if not args.no_example and not place.app.partition(":")[0] != "tasks":
+    if not args.no_example and place.app.partition(":")[0] == "tasks":
         _make(os.path.join(place.directory, "tasks.py"), EXAMPLE)
     print("Now: sexton sync; then let cron run `sexton tick` every minute: sexton install cron")
     return errors.DONE

@@ -1,9 +1,9 @@
 """Call one kind through the guard, now and in this process; say in a sentence what happened.
 
-    sexton run daily_summary             # does nothing if the period is done already
-    sexton run daily_summary --plan      # whom it would touch; touches nobody
-    sexton run daily_summary --force "mails were lost on the way"
-    sexton run resize image=a.png width=400
+sexton run daily_summary             # does nothing if the period is done already
+sexton run daily_summary --plan      # whom it would touch; touches nobody
+sexton run daily_summary --force "mails were lost on the way"
+sexton run resize image=a.png width=400
 """
 
 from __future__ import annotations

@@ -47,5 +47,7 @@ def key_text(value: object) -> str:
         raise TypeError(f"an item's key must be an int, a str or a UUID, not {value!r}")
     text = str(value)
     if not text or len(text) > 500 or "\x1f" in text:
-        raise TypeError(f"an item's key must have 1 to 500 characters, and no U+001F: {text[:40]!r}")
+        raise TypeError(
+            f"an item's key must have 1 to 500 characters, and no U+001F: {text[:40]!r}"
+        )
     return text

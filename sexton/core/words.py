@@ -48,7 +48,9 @@ def _why(kind: Kind, refusal: Refused, anchor: Instant, now: Instant) -> str:
             last = f", task {task.id}" if task else ""
             return f"{about} expired before it was done{last}"
         case "exhausted" if task:
-            return f"all {task.attempt} attempts at {about} ended Aborted, the last is task {task.id}"
+            return (
+                f"all {task.attempt} attempts at {about} ended Aborted, the last is task {task.id}"
+            )
         case "aborted" if task:
             return f"{about} was ended by a person, task {task.id}: {task.outcome}"
         case code:

@@ -114,9 +114,7 @@ class StoreGuard:
             return known.future_seen_at
         if last.started_at is None or last.started_at <= now:
             return None
-        self._db.run(
-            kinds.SQL.saw_future, {"name": known.kind.name, "task": last.id, "now": now}
-        )
+        self._db.run(kinds.SQL.saw_future, {"name": known.kind.name, "task": last.id, "now": now})
         text = f"{known.kind.name}: the success of task {last.id} is dated later than the clock"
         rows.notice(self._db, f"future:{last.id}", "clock", known.kind.name, text, now, last.id)
         return now
@@ -189,9 +187,7 @@ class StoreGuard:
         """Settle, or record, a period that was not begun in time."""
         outcome = "not begun before it expired"
         if verdict.task:
-            task = rows.settle(
-                self._db, verdict.task, kind, now, reason="expired", outcome=outcome
-            )
+            task = rows.settle(self._db, verdict.task, kind, now, reason="expired", outcome=outcome)
             return Refused(Skip("expired", task), str(columns["period"]))
         ended = {"status": ABORTED, "reason": "expired", "ended_at": now, "outcome": outcome}
         row = rows.insert(self._db, kind, now, **(columns | ended))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 from sexton.core.errors import SextonError
-
 from sexton.store.sql import Queries
 from sexton.store.sqlite import APPLICATION_ID, NEWEST, Database
 
 CLOCK_STEP_US = 120_000_000  # a last tick dated later than this: the clock went back
+
 
 def look(path: str) -> bool:
     """Whether nothing needs a full tick; then the mark of this one is committed.
@@ -39,6 +39,7 @@ def look(path: str) -> bool:
     finally:
         db.close()
 
+
 def has_changed(sources: str) -> bool:
     """Whether a file noted by `sync` is gone, or has another size or time of change.
 
@@ -54,8 +55,10 @@ def has_changed(sources: str) -> bool:
             return True
     return False
 
+
 def _is_outbox_full(outboxes: list[dict[str, str]]) -> bool:
     return any(seen_of(row["path"]) != row["seen"] for row in outboxes)
+
 
 def seen_of(path: str) -> str:
     """Inodes, sizes and times of a database's files: unchanged, there is nothing new to drain."""

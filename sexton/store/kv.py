@@ -28,7 +28,7 @@ class KeyValue:
 
     def replace(self, key: str, text: str, version: int | None) -> bool:
         """Set the key if it still has this version (None: is not there); False: it has changed."""
-        values = {"key": checked(key), "value": text}
+        values: dict[str, str | int] = {"key": checked(key), "value": text}
         with self._db.transaction():
             values["now"] = self._db.now()
             if version is None:
@@ -40,7 +40,7 @@ class KeyValue:
         with self._db.transaction():
             return self._db.one(SQL.delete, {"key": checked(key)}) is not None
 
-    def list(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+    def scan(self, prefix: str = "") -> Iterator[tuple[str, str]]:
         """Keys that start so with their texts, in order. Read in pages, so nothing stays open."""
         after = ""
         while True:
@@ -53,7 +53,8 @@ class KeyValue:
             after = page[-1]["key"]
 
 
-def checked(key: str) -> str:
+def checked(key: object) -> str:
+    """The key as it is kept; raises ValueRefused for what is no text of a fair length."""
     if not isinstance(key, str) or not 1 <= len(key) <= KEY_LENGTH_MAX or "\x00" in key:
         raise ValueRefused(
             f"a key must be a text of 1 to {KEY_LENGTH_MAX} characters, not {key!r:.60}"

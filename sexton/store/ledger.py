@@ -161,7 +161,9 @@ class StoreLedger:
             if was_done is False:
                 row = self._db.one(SQL.begin_again, judged | {"task": self._claim.task})
                 return Begun(key, "begin", row["tries"]) if row else Begun(key, "elsewhere")
-            status, note = ("Done", "the probe found it done") if was_done else ("Parked", "in doubt")
+            status, note = (
+                ("Done", "the probe found it done") if was_done else ("Parked", "in doubt")
+            )
             self._db.run(SQL.mark, judged | {"status": status, "note": note})
             return Begun(key, "leave" if was_done else "parked")
 
@@ -194,13 +196,19 @@ class Items:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def list(
-        self, kind: str, *, in_doubt: bool = False, key: str = "", scope: str = "", limit: int = 1000
+    def entries(
+        self,
+        kind: str,
+        *,
+        in_doubt: bool = False,
+        key: str = "",
+        scope: str = "",
+        limit: int = 1000,
     ) -> list[Entry]:
-        values = {"kind": kind, "key": key, "limit": limit, "scope_name": scope}
+        values: dict[str, Any] = {"kind": kind, "key": key, "limit": limit}
         if in_doubt:
-            values.pop("scope_name")
             return [entry_of(row) for row in self._db.all(SQL.in_doubt, values)]
+        values["scope_name"] = scope
         return [entry_of(row) for row in self._db.all(SQL.list, values)]
 
     def statuses(self, kind: str, scope: str) -> dict[str, str]:
@@ -219,11 +227,11 @@ class Items:
         settled = []
         with self._db.transaction():
             now = self._db.now()
-            values = {"kind": kind, "key": key, "limit": -1}
+            values: dict[str, Any] = {"kind": kind, "key": key, "limit": -1}
             for row in self._db.all(SQL.in_doubt, values):
-                change = {"scope": row["scope"], "key": row["key"], "leaves": row["status"]}
-                change |= {"of": row["task"], "status": status, "now": now, "by": by}
-                change["note"] = f"settled as {verdict}"
+                change: dict[str, Any] = {"scope": row["scope"], "key": row["key"], "now": now}
+                change |= {"leaves": row["status"], "of": row["task"], "status": status, "by": by}
+                change |= {"note": f"settled as {verdict}"}
                 if self._db.one(SQL.settle, change):
                     settled.append(entry_of(row))
                     if verdict != "done":
@@ -239,8 +247,8 @@ class Items:
         for root, task in chains.items():
             if kind is None or self._db.one(TASK_SQL.live_of_chain, {"root": root}):
                 continue
-            columns = {"target": task.target, "key": task.key, "payload": task.payload}
-            columns |= {"root": root, "retry_of": task.id, "asked_by": by}
+            columns: dict[str, Any] = {"target": task.target, "key": task.key, "root": root}
+            columns |= {"payload": task.payload, "retry_of": task.id, "asked_by": by}
             rows.insert(self._db, kind, now, status=PENDING, period=AGAIN + "{id}", **columns)
 
     def begin(self, task: int, key: str) -> Begun:

@@ -26,9 +26,6 @@ def steps() -> list[tuple[int, str, str]]:
     return found
 
 
-
-
-
 def check(db: Database) -> None:
     """Raise SchemaError unless this store is exactly of this version."""
     version = db.pragma("user_version")

@@ -41,7 +41,9 @@ def path_of(connection: sqlite3.Connection, store_path: str) -> str:
     """The file of a caller's connection; raises UsageError for one that cannot have an outbox."""
     if not isinstance(connection, sqlite3.Connection):
         raise UsageError(f"connection= must be a sqlite3.Connection, not {type(connection)}")
-    path = next(row[2] for row in connection.execute("PRAGMA database_list") if row[1] == "main")
+    path = str(
+        next(row[2] for row in connection.execute("PRAGMA database_list") if row[1] == "main")
+    )
     if not path:
         raise UsageError("a database in memory cannot have an outbox: no tick could read it")
     if os.path.exists(store_path) and os.path.samefile(path, store_path):

@@ -19,7 +19,6 @@ from sexton.store.sqlite import Database, Row
 
 def claim_of(task: Task) -> Claim:
     """What an executor needs of a Running row."""
-    assert task.status == RUNNING and task.deadline_at is not None
     return Claim(
         task=task.id,
         kind=task.kind,
@@ -30,7 +29,7 @@ def claim_of(task: Task) -> Claim:
         attempt=task.attempt,
         root=task.root,
         nonce=task.claim,
-        deadline_at=task.deadline_at,
+        deadline_at=task.deadline_at or 0,
         expires_at=task.expires_at,
     )
 

@@ -159,9 +159,8 @@ class Rounds:
             if known.kind.has_schedule and known.gone_at is None:
                 self._db.run(kinds.SQL.clock_went_back, {"name": known.kind.name, "now": now})
                 following = known.schedule.next(now)
-                values = {"name": known.kind.name}
-                values |= {"next_at": following.due_at if following else None}
-                self._db.run(kinds.SQL.set_next, values)
+                next_at = following.due_at if following else None
+                self._db.run(kinds.SQL.set_next, {"name": known.kind.name, "next_at": next_at})
 
     def next_at(self) -> Instant | None:
         """When anything falls due next: a schedule's moment or a row that waits."""

@@ -169,7 +169,7 @@ class Database:
         if self._pid != os.getpid():
             raise StoreError(
                 "this store connection was opened before a fork",
-                hint="Open the store in the process that uses it; SQLite locks do not survive fork().",
+                hint="Open the store in the process that uses it: its locks do not survive fork().",
             )
 
 
@@ -216,7 +216,7 @@ def said(error: apsw.Error, path: str) -> SextonError:
                 hint="Restore a backup made by `sexton backup`; the damaged file was left as it is.",
             )
         case apsw.FullError():
-            return StoreError(f"no space is left for the store {path}", hint="Free some disk space.")
+            return StoreError(f"no space is left for {path}", hint="Free some disk space.")
         case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.CantOpenError():
             return StoreError(
                 f"the store {path} cannot be opened for writing: {error}",

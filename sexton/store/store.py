@@ -14,8 +14,8 @@ from sexton.store import migrate
 from sexton.store.guards import StoreGuard
 from sexton.store.kinds import Kinds
 from sexton.store.kv import KeyValue
-from sexton.store.outbox import Outboxes
 from sexton.store.ledger import Items, StoreLedger
+from sexton.store.outbox import Outboxes
 from sexton.store.queue import StoreQueue
 from sexton.store.rounds import Rounds
 from sexton.store.sqlite import Database
@@ -25,8 +25,29 @@ from sexton.store.upkeep import Upkeep
 
 # SQLite's locks and shared memory do not work there; see sqlite.org/wal.html.
 NETWORK_FILE_SYSTEMS = frozenset(
-    "nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs fuse.glusterfs fuse.sshfs fuse.s3fs"
-    " lustre gpfs ocfs2 gfs2 beegfs fuse.ceph davfs fuse.davfs2 fuse.rclone".split()
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "fuse.glusterfs",
+        "fuse.sshfs",
+        "fuse.s3fs",
+        "lustre",
+        "gpfs",
+        "ocfs2",
+        "gfs2",
+        "beegfs",
+        "fuse.ceph",
+        "davfs",
+        "fuse.davfs2",
+        "fuse.rclone",
+    ]
 )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from sexton.core.instant import Instant
 from sexton.core.task import COMPLETE, Task
 from sexton.store import kinds, rows
-from sexton.store.rows import SQL
 from sexton.store.rounds import MARK
+from sexton.store.rows import SQL
 from sexton.store.sqlite import Database
 
 SUSPICION = "suspects itself"

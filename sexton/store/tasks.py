@@ -141,7 +141,7 @@ class Tasks:
                 self._db.run(SQL.ask_abort, {"id": id_, "by": why})
             return self.get(id_)
 
-    def list(
+    def newest(
         self,
         *,
         status: str = "",

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import apsw
 
 from sexton.core.errors import ConfigurationError, StoreError
-from sexton.store.ledger import SQL as LEDGER_SQL
 from sexton.store.kinds import SQL as KIND_SQL
+from sexton.store.ledger import SQL as LEDGER_SQL
 from sexton.store.rows import NOTICE_SQL
 from sexton.store.rows import SQL as TASK_SQL
 from sexton.store.sql import Queries

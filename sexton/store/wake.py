@@ -4,8 +4,6 @@ path unit, reacts at once. A wake that is lost costs at most a minute: the next 
 
 from __future__ import annotations
 
-import os
-
 
 def wake_path(store_path: str) -> str:
     return f"{store_path}.wake"

@@ -30,7 +30,7 @@ class Effect:
     takes_item: bool
     cap: Cap | None = None
     width: int = 1
-    permanent: tuple[type[BaseException], ...] = ()
+    permanent: tuple[type[Exception], ...] = ()
     failures_max: int = 100
     probe: Callable[[Item], bool | None] | None = None
 
@@ -48,7 +48,9 @@ class Effect:
                 self.function(thing, item)
             else:
                 self.function(thing)
-        except (Permanent, *self.permanent) as error:
+        except Permanent as error:
+            return Ended(item.key, "Rejected", said(error))
+        except self.permanent as error:
             return Ended(item.key, "Rejected", said(error))
         except Exception as error:  # noqa: BLE001 -- foreign code: one bad item stops no other
             return Ended(item.key, "Failed", said(error))

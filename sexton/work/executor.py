@@ -240,9 +240,7 @@ class Run:
         if self._stopped and not (self._result and self._result.is_ok and ended.ok):
             counts = self._result.counts if self._result else {}
             outcome = f"{self._why}; {self._result.outcome if self._result else ended.words()}"
-            return Result(
-                status=ABORTED, reason=self._stopped, outcome=outcome, counts=counts
-            )
+            return Result(status=ABORTED, reason=self._stopped, outcome=outcome, counts=counts)
         if ended.signal is not None:
             return Result(status=ABORTED, reason="lost", outcome=ended.words())
         if self._result is not None:

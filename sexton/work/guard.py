@@ -22,7 +22,7 @@ from sexton.core.instant import Instant
 from sexton.core.kind import Kind
 from sexton.core.outcome import Outcome
 from sexton.core.queue import Call, Refused, Renewed, Taken
-from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result, Task
+from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
 from sexton.work import sweep
 from sexton.work.effect import said
 from sexton.work.owner import Owner
@@ -64,17 +64,17 @@ def call(house: House, kind: Kind, asked: Call, body: Body) -> Outcome[Any]:
         outcome = words.refused(kind, taken, house.anchor(kind), house.now())
         house.count_skip(kind, outcome, taken.period)
         return outcome
-    return _run(house, guard, kind, taken, body)
+    return _run(house, guard, taken, body)
 
 
-def _run(house: House, guard: core.Guard, kind: Kind, taken: Taken, body: Body) -> Outcome[Any]:
+def _run(house: House, guard: core.Guard, taken: Taken, body: Body) -> Outcome[Any]:
     error: BaseException | None = None
     result, value = Result(status=ABORTED, reason="failed"), None
     try:
         result, value = run_claimed(house, taken.claim, body)
     except Fenced as fenced:
         return words.ended(taken.task, _failed(fenced), held=False)
-    except BaseException as raised:  # recorded, then raised unchanged: it is the caller's
+    except BaseException as raised:  # noqa: BLE001 -- recorded, then raised: it is the caller's
         error, result = raised, _failed(raised)
     held = guard.finish(taken.claim, result)
     if error is not None:
@@ -136,10 +136,8 @@ def _failed(error: BaseException) -> Result:
 def plain(function: Callable[[], Any]) -> Body:
     """The body of a plain function: Complete when it returns."""
 
-    def body(run: Run) -> tuple[Result, Any]:
+    def body(_: Run) -> tuple[Result, Any]:
         value = function()
         return Result(status=COMPLETE, outcome="returned"), value
 
     return body
-
-

@@ -32,7 +32,7 @@ def run_program(
     *,
     grace_s: float,
     output_bytes_max: int,
-    tee: Callable[[bytes], None] = lambda data: None,
+    tee: Callable[[bytes], None] = lambda _: None,
 ) -> Result:
     """Run it to its end; the task is Complete if it exits with 0."""
     try:

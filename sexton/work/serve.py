@@ -53,7 +53,7 @@ class Serving:
         ledger: Ledger,
         *,
         stop: Callable[[], Reason],
-        progress: Callable[[Counter[str]], None] = lambda counts: None,
+        progress: Callable[[Counter[str]], None] = lambda _: None,
     ) -> None:
         """`stop` is asked before each item whether no more may begin, and why ('' = go on)."""
         self._claim = claim
@@ -118,7 +118,7 @@ class Serving:
             raise
 
     def _take(self, source: Iterator[Wanted], most: int) -> list[Wanted]:
-        found = []
+        found: list[Wanted] = []
         while len(found) < most and (wanted := next(source, None)):
             found.append(wanted)
         return found
@@ -157,9 +157,8 @@ class Serving:
 
     def _probed(self, begun: Begun) -> Begun:
         """Look whether an item in doubt was done; a probe that fails leaves it in doubt."""
-        assert self._effect.probe is not None
         try:
-            was_done = self._effect.probe(self._item(begun))
+            was_done = self._effect.probe(self._item(begun)) if self._effect.probe else None
         except Exception:  # noqa: BLE001 -- foreign code: it could not tell, so a person must
             was_done = None
         return self._ledger.probed(begun.key, was_done)

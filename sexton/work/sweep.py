@@ -20,7 +20,6 @@ from sexton.work.group import end_group
 from sexton.work.holder import decode_leader, decode_owner
 from sexton.work.owner import Owner
 
-
 NO_PID = -1
 
 
