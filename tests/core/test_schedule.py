@@ -68,6 +68,10 @@ def test_a_fixed_time_in_the_spring_gap_runs_once_at_the_first_moment_after_it()
         ("2021-03-28T03:30", parse_iso("2021-03-28T01:00Z")),
         ("2021-03-29T03:30", parse_iso("2021-03-29T00:30Z")),
     ]
+    assert schedule.count(parse_iso("2021-03-27T12:00Z"), parse_iso("2021-03-29T12:00Z")) == 2
+    assert schedule.next(parse_iso("2021-03-27T12:00Z")) == Period(
+        "2021-03-28T03:30", parse_iso("2021-03-28T01:00Z")
+    )
 
 
 def test_several_fixed_times_in_one_gap_are_one_period_named_by_the_first() -> None:
@@ -170,6 +174,13 @@ def test_a_leap_day_is_found_and_a_date_that_has_passed_is_not() -> None:
     assert leap is not None
     assert leap.name == "2028-02-29T00:00"
     assert parse("2020-01-01 10:00").next(parse_iso("2026-11-22T00:00Z")) is None
+
+
+def test_nobody_looks_further_ahead_than_fifty_years() -> None:
+    schedule = parse("2190-01-01 10:00")
+
+    assert schedule.next(parse_iso("2026-11-22T00:00Z")) is None
+    assert schedule.next(parse_iso("2150-11-22T00:00Z")) is not None
 
 
 def test_an_interval_runs_in_elapsed_time_and_is_named_in_utc() -> None:

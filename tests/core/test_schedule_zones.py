@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from zoneinfo import available_timezones
 
 import pytest
 
-from sexton.core import zone
+from sexton.core import crontab, zone
 from sexton.core.instant import from_datetime, to_datetime
-from sexton.core.schedule import Schedule, parse
+from sexton.core.schedule import Schedule, WallSchedule, parse
 from tests.core import slow_schedule
 from tests.core.slow_schedule import Walk
 
@@ -147,16 +147,67 @@ def test_stretches_meet_and_have_the_offset_of_the_zone_throughout(name: str) ->
     assert sorted(where.stretches_back(low, high), key=lambda one: one.start)[0].start == low
 
 
-def test_no_two_changes_of_a_zone_lie_closer_together_than_the_probes() -> None:
-    """What the search for changes rests on: looked at every hour of the years that come near."""
+class Shifts(tzinfo):
+    """A zone made for a test: offsets in seconds, each from a UTC second on."""
+
+    def __init__(self, *shifts: tuple[int, int]) -> None:
+        self.shifts = shifts
+
+    def utcoffset(self, moment: datetime | None) -> None:
+        """None of its own: `fromutc` answers with a fixed offset."""
+
+    def dst(self, moment: datetime | None) -> None:
+        """Not known."""
+
+    def tzname(self, moment: datetime | None) -> None:
+        """Not known."""
+
+    def fromutc(self, moment: datetime) -> datetime:
+        second = (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+        offset_s = [offset_s for at, offset_s in self.shifts if at <= second][-1]
+        offset = timedelta(seconds=offset_s)
+        return (moment.replace(tzinfo=None) + offset).replace(tzinfo=timezone(offset))
+
+
+@pytest.mark.parametrize("hours", range(0, 24 * 12, 13))
+def test_changes_seven_days_apart_are_both_found_wherever_they_lie(hours: int) -> None:
+    """The nearest of any zone are 6.95 days apart: Recife in 2000, Gaza in 2054."""
+    first = 1_000_000_000 + hours * 3600
+    second = first + 600_000
+    info = Shifts((-(10**9), 0), (first, 3600), (second, 0))
+
+    stretches = zone.Zone("Test/Short", info).stretches(first - 10**6, second + 10**6)
+
+    assert [one.start for one in stretches if one.gap_s] == [first]
+    changed = {one.start for one in zone.Zone("T", info).stretches(first, second + 10**6)}
+    assert {first, second} <= changed
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 30, 59, 60])
+def test_a_fold_is_remembered_wherever_a_question_begins(minutes: int) -> None:
+    """Also where the search for changes begins anew, every 384 days."""
+    for border in range(20 * 384 * 86_400, 24 * 384 * 86_400, 384 * 86_400):
+        change = border - minutes * 60
+        where = zone.Zone("Test/Fold", Shifts((-(10**9), 3600), (change, 0)))
+        fixed = WallSchedule("0-59 0-23 * * *", crontab.read("0-59 0-23 * * *"), where)
+        repeating = WallSchedule("* * * * *", crontab.read("* * * * *"), where)
+        begin, end = change * 1_000_000 - 1, (change + 7200) * 1_000_000 - 1
+
+        for after_s in range(0, 7200, 600):
+            after = begin + after_s * 1_000_000
+            later = min(120 - after_s // 60, 60)
+            names = [one.name for one in repeating.due(after, end, 200)]
+            assert fixed.count(after, end) == later
+            assert sum(name.endswith("+00:00") for name in names) == 120 - after_s // 60 - later
+
+
+def test_each_change_of_the_years_in_which_they_come_nearest_is_found() -> None:
     for name, year in (("America/Recife", 2000), ("Asia/Gaza", 2040), ("Asia/Gaza", 2054)):
         days = slow_schedule.change_days(name, year)
+        low, high = (int(datetime(y, 1, 1, tzinfo=UTC).timestamp()) for y in (year, year + 1))
         found = [
             one.start
-            for one in zone.find(name).stretches(
-                int(datetime(year, 1, 1, tzinfo=UTC).timestamp()),
-                int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()),
-            )
+            for one in zone.find(name).stretches(low, high)
             if one.gap_s or one.start + one.offset_s < one.seen
         ]
 
