@@ -207,9 +207,12 @@ def passes(line: tuple[str, ...]) -> bool:
 def heard(words: list[str]) -> tuple[int, str]:
     """Run a program inside; return its exit code and all that it said."""
     pipe, joined = subprocess.PIPE, subprocess.STDOUT
-    done = subprocess.run(
-        words, cwd=ROOT, env=environment(), stdout=pipe, stderr=joined, check=False
-    )
+    try:
+        done = subprocess.run(
+            words, cwd=ROOT, env=environment(), stdout=pipe, stderr=joined, check=False
+        )
+    except OSError as error:
+        return 127, f"{words[0]}: {error.strerror}\n"
     return done.returncode, done.stdout.decode(errors="backslashreplace")
 
 

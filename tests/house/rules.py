@@ -57,7 +57,7 @@ def databases_are_opened_by_the_store_alone(module: Module) -> Iterator[str]:
         if name == "sqlite3" and not module.under(*SQLITE3_READERS):
             yield at(
                 module, line, "imports sqlite3: two SQLite libraries on one file corrupt it; use"
-                " apsw in the store (sqlite3 is for the caller's outbox alone)",
+                " apsw in the store (for a type alone: import it under TYPE_CHECKING)",
             )  # fmt: skip
 
 

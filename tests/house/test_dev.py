@@ -33,9 +33,8 @@ name = "small"
 version = "1"
 
 [dependency-groups]
+bench = []
 demo = []
-test = []
-check = []
 """
 
 # A wheel is a zip file with three entries; an editable one points back here by a .pth file.
@@ -161,6 +160,45 @@ def test_a_killed_run_holds_its_lock_until_pip_has_gone_and_is_remade(project: P
 
     assert second.returncode == 0
     assert "making .venv" in told
+
+
+def test_of_two_at_once_one_makes_it_and_the_other_uses_it(project: Path) -> None:
+    os.mkfifo(project / "wait")
+    first = subprocess.Popen(line(project, "demo"), stdout=subprocess.PIPE, text=True)
+    with (project / "wait").open("w"):
+        second = subprocess.Popen(line(project, "demo"), stdout=subprocess.PIPE, text=True)
+        assert second.stdout is not None
+        assert "waiting for it to finish" in second.stdout.readline()
+        (project / "wait").unlink()
+    made, _ = first.communicate(timeout=WAIT_S)
+    used, _ = second.communicate(timeout=WAIT_S)
+
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "making .venv" in made
+    assert used == f"demo {project / '.venv'}\n"
+
+
+def test_a_further_group_is_added_to_what_is_there(project: Path) -> None:
+    (project / "bench.py").write_text("print('bench')")
+    run(project, "demo")
+    added = run(project, "bench")
+    again = run(project, "demo")
+
+    assert added.stdout.splitlines()[-1] == "bench"
+    assert "installing" in added.stdout
+    assert "making .venv" not in added.stdout
+    assert again.stdout == f"demo {project / '.venv'}\n"
+
+
+def test_a_check_that_cannot_be_run_has_failed(project: Path) -> None:
+    (project / ".venv").mkdir()
+    code = "import sys, dev; sys.exit(dev.check([]))"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False
+    )
+
+    assert told.returncode == 1
+    assert told.stdout.count("FAILED") == len(dev.CHECKS)
 
 
 def test_ctrl_c_ends_it_and_the_next_run_makes_it_whole(project: Path) -> None:
