@@ -19,7 +19,7 @@ TEST_NAME_WORDS_MIN = 3
 # These speak to a store before its named queries can be asked: is it one, and of which version?
 SQL_SPEAKERS = ("sexton/store/migrate.py", "sexton/store/sqlite.py")
 SQLITE3_READERS = ("sexton/store/outbox.py",)
-ENVIRONMENT_READERS = ("sexton/app/", "sexton/cli/", "sexton/testing/", "sexton/work/child.py")
+ENVIRONMENT_READERS = ("sexton/app/", "sexton/cli/", "sexton/testing/")
 
 DATABASE_LIBRARIES = {"apsw", "psycopg", "psycopg_pool", "sqlalchemy"}
 UNSAFE_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
