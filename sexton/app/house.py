@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -53,7 +52,10 @@ class Here:
         with suppress(StoreError):  # nothing is promised by a counter
             self.store.kinds.count_skip(kind.name, period, outcome.code, str(outcome))
 
-    def renewer(self) -> tuple[Callable[[Claim], Renewed], Callable[[], None]]:
-        """A renewal on a connection of its own, for the thread that calls this."""
+    def renew(self, claim: Claim) -> Renewed:
+        """Hold a claim for another lease; for the renewing thread, on a connection of its own."""
         again = open_store(self.store.url, self.store.settings)
-        return again.guard(self.owner).renew, again.close
+        try:
+            return again.guard(self.owner).renew(claim)
+        finally:
+            again.close()

@@ -6,6 +6,7 @@ anything else that is slow, is imported.
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -16,7 +17,8 @@ def main(argv: list[str] | None = None) -> int:
         from sexton.cli import idle  # noqa: PLC0415 -- the whole point: nothing else is imported
 
         if idle.is_all_done():
-            return 0
+            # Nothing is open and nothing was printed: the interpreter's own end can be spared.
+            os._exit(0)
     from sexton.cli import frame  # noqa: PLC0415
 
     return frame.run(words)

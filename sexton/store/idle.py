@@ -11,31 +11,32 @@ from sexton.store.sqlite import APPLICATION_ID, NEWEST, Database
 CLOCK_STEP_US = 120_000_000  # a last tick dated later than this: the clock went back
 
 
-def look(path: str) -> bool:
-    """Whether nothing needs a full tick; then the mark of this one is committed.
+def look(path: str) -> str | None:
+    """The URL to ping (or '') if nothing needs a full tick; the mark of this one is committed then.
 
     Reads through kind_next, task_due and the index of Running rows, so it takes the same time
-    however long the history is. False also for every error: the full tick tells it.
+    however long the history is. None: a full tick is needed, if only to tell an error in words.
     """
     try:
         db = Database(path)
     except SextonError:
-        return False
+        return None
     try:
+        db.keep_wal()
         if db.pragma("user_version") != NEWEST or db.pragma("application_id") != APPLICATION_ID:
-            return False
+            return None
         sql = Queries("idle")
         now = db.now()
         found = db.all(sql.look, {"now": now})[0]
-        if found["is_due"] or found["last_at"] > now + CLOCK_STEP_US or found["ping"]:
-            return False
+        if found["is_due"] or found["last_at"] > now + CLOCK_STEP_US:
+            return None
         if has_changed(found["sources"]) or _is_outbox_full(db.all(sql.outboxes)):
-            return False
+            return None
         with db.transaction():
             db.run(sql.mark, {"now": now, "text": os.uname().nodename})
-        return True
+        return str(found["ping"])
     except SextonError:
-        return False
+        return None
     finally:
         db.close()
 

@@ -40,7 +40,7 @@ class House(Protocol):
     def sweeps(self) -> sweep.Sweeps: ...
     def anchor(self, kind: Kind) -> Instant: ...
     def count_skip(self, kind: Kind, outcome: Outcome[Any], period: str) -> None: ...
-    def renewer(self) -> tuple[Callable[[Claim], Renewed], Callable[[], None]]: ...
+    def renew(self, claim: Claim) -> Renewed: ...
 
 
 class Run(NamedTuple):
@@ -100,25 +100,18 @@ def run_claimed(house: House, claim: Claim, body: Body) -> tuple[Result, Any]:
 
 @contextmanager
 def _renewed(house: House, claim: Claim) -> Iterator[Callable[[], Reason]]:
-    """Renew the lease from a thread with a connection of its own, until the block ends."""
+    """Renew the lease from a thread of its own, until the block ends."""
     over = threading.Event()
     asked_to_end = threading.Event()
 
     def renew() -> None:
-        try:
-            again, close = house.renewer()
-        except SextonError:
-            return  # the lease lapses by itself, and the ledger's fence decides
-        try:
-            while not over.wait(house.lease_s / 3):
-                try:
-                    answer = again(claim)
-                except SextonError:
-                    continue  # the next round may reach the store
-                if answer.abort_by or not answer.holds:
-                    asked_to_end.set()
-        finally:
-            close()
+        while not over.wait(house.lease_s / 3):
+            try:
+                answer = house.renew(claim)
+            except SextonError:
+                continue  # the next round may reach the store; else the ledger's fence decides
+            if answer.abort_by or not answer.holds:
+                asked_to_end.set()
 
     thread = threading.Thread(target=renew, name=f"sexton-lease-{claim.task}", daemon=True)
     thread.start()

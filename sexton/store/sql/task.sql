@@ -83,6 +83,8 @@ WHERE status = 'Pending' AND id = (
              AND success.started_at <= :now AND success.started_at > :now - kind.min_gap_us))
       AND (SELECT count(*) FROM task AS here
            WHERE here.status = 'Running' AND json_extract(here.owner, '$.host') = :host
+             -- What runs in its caller's process takes no place of the tick's.
+             AND (here.leader <> '' OR here.entered_at IS NULL)
           ) < :parallel
     ORDER BY waits.priority DESC, waits.due_at, waits.id
     LIMIT 1)
