@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, get_type_hints
 
 import msgspec
@@ -22,7 +23,6 @@ class Payload:
         self._kind = kind
         self._function = function
         self._signature = inspect.signature(function)
-        self._struct: type[msgspec.Struct] | None = None
         for parameter in self._signature.parameters.values():
             if parameter.kind not in _PLAIN:
                 raise DeclarationError(
@@ -89,20 +89,16 @@ class Payload:
             raise PayloadError(f"{self._kind}: {error}") from error
         return msgspec.json.encode(payload).decode()
 
-    @property
+    @cached_property
     def schema(self) -> str:
         """The payload's JSON Schema as one line; '' where there are no parameters."""
         if not self.names:
             return ""
         return msgspec.json.encode(msgspec.json.schema(self.struct)).decode()
 
-    @property
+    @cached_property
     def struct(self) -> type[msgspec.Struct]:
-        if self._struct is None:
-            self._struct = self._build()
-        return self._struct
-
-    def _build(self) -> type[msgspec.Struct]:
+        """The payload as a frozen shape with exactly its fields."""
         try:
             hints = get_type_hints(self._function, include_extras=True)
             fields: list[Any] = []

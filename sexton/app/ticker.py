@@ -96,7 +96,8 @@ def means(store: Store, place: Place) -> Means:
 
     def inline(claim: Claim) -> Result:
         here = Here(store)
-        here.guard().enter(claim)
+        if not here.guard().enter(claim):
+            return Result(status=ABORTED, reason="lost", outcome="settled before it began")
         try:
             return run_claimed(here, claim, body)[0]
         except Exception as error:  # noqa: BLE001 -- foreign code; recorded, and the tick goes on

@@ -47,8 +47,8 @@ class Outcome(Generic[R_co]):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong: the work is done, or there was none to do."""
-        return self.code not in {"failed", "lost", "exhausted", "expired"}
+        """Whether nothing is wrong: the work is done, is being done, or is not due yet."""
+        return self.code not in {"failed", "lost", "exhausted", "expired", "aborted"}
 
     def __str__(self) -> str:
         return self.sentence

@@ -12,7 +12,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -45,6 +45,31 @@ class Means(NamedTuple):
     grace_s: float
 
 
+class Attendant(Protocol):
+    """Who sits beside the loop: looks around between claims, and hears how each task ended."""
+
+    def fds(self) -> list[int]:
+        """Descriptors that end the loop's wait when they are readable."""
+
+    def turn(self) -> str:
+        """Look around, once each time the loop wakes; why what runs shall be ended, or ''."""
+
+    def ended(self, claim: Claim, result: Result) -> None:
+        """Hear how a task ended."""
+
+
+class Nobody:
+    """The attendant of a loop that only claims and runs."""
+
+    def fds(self) -> list[int]:
+        return []
+
+    def turn(self) -> str:
+        return ""
+
+    def ended(self, claim: Claim, result: Result) -> None: ...
+
+
 class Tally(NamedTuple):
     """How many tasks ended Complete, and how many otherwise."""
 
@@ -66,9 +91,10 @@ def execute(queue: Queue, means: Means, until: Callable[[], bool] = lambda: Fals
 class Executor:
     """One loop over the tasks that run here."""
 
-    def __init__(self, queue: Queue, means: Means) -> None:
+    def __init__(self, queue: Queue, means: Means, attendant: Attendant | None = None) -> None:
         self._queue = queue
         self._means = means
+        self._attendant = attendant or Nobody()
         self._runs: list[Run] = []
         self._looked_s = time.monotonic()
         self._tally = Tally()
@@ -77,18 +103,30 @@ class Executor:
         try:
             while True:
                 while len(self._runs) < self._means.parallel and not until():
-                    claim = self._queue.claim(nonce())
+                    claim = self._claim()
                     if claim is None:
                         break
                     self._begin(claim)
                 if not self._runs:
                     return self._tally
-                _wait(self._runs)
+                _wait(self._runs, self._attendant.fds())
+                if why := self._attendant.turn():
+                    for run in self._runs:
+                        run.interrupt(why)
                 self._look()
                 self._runs = [run for run in self._runs if not self._is_over(run)]
         finally:
             for run in self._runs:
                 run.process.end()
+
+    def _claim(self) -> Claim | None:
+        """The next claim; a store that does not answer must not end what runs already."""
+        try:
+            return self._queue.claim(nonce())
+        except StoreError:
+            if not self._runs:
+                raise
+            return None
 
     def _begin(self, claim: Claim) -> None:
         """Start a claim's process; or run it here, or fail it."""
@@ -146,6 +184,7 @@ class Executor:
     def _finish(self, claim: Claim, result: Result, output: Output | None) -> None:
         is_ok = self._queue.finish(claim, result, output) and result.is_ok
         self._tally = self._tally.plus(is_ok)
+        self._attendant.ended(claim, result)
 
 
 class Run:
@@ -200,6 +239,10 @@ class Run:
         if self.is_lease_over:
             self._stop("lost", "the store could not be reached to renew the lease", 0.0)
 
+    def interrupt(self, why: str) -> None:
+        """End it since we are to end: lost, so that it is made good by the next tick."""
+        self._stop("lost", why, self._means.grace_s)
+
     def output(self) -> Output:
         captured = self.process.output
         return Output(captured.head, captured.tail, captured.dropped_bytes)
@@ -250,8 +293,10 @@ class Run:
         return Result(status=ABORTED, reason="failed", outcome=ended.words())
 
 
-def _wait(runs: list[Run]) -> None:
+def _wait(runs: list[Run], fds: list[int]) -> None:
     poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
     for run in runs:
         for fd in run.process.readers():
             poll.register(fd, select.POLLIN)

@@ -89,7 +89,11 @@ class Serving:
         ahead = next(source, None)
         while ended or ahead:
             begun = self._advance(ended, [ahead] if ahead else [])
-            ahead = next(source, None)
+            try:
+                ahead = next(source, None)
+            except BaseException:  # the plan was interrupted: what has begun never started
+                self._ledger.advance([Ended(it.key, "Unbegun") for it in begun], [])
+                raise
             ended = [self._effect.run(self._things.pop(it.key), self._item(it)) for it in begun]
 
     def _serve_wide(self, source: Iterator[Wanted], pool: Executor) -> None:
@@ -109,9 +113,11 @@ class Serving:
                 for it in begun:
                     thing = self._things.pop(it.key)
                     running[pool.submit(self._effect.run, thing, self._item(it))] = it.key
+                # Looked ahead before asking whether that was all: the ledger may have settled
+                # every one of those just taken, and the plan may still have more.
+                ahead += self._take(source, 1 - len(ahead))
                 if not running and not ahead:
                     return
-                ahead += self._take(source, 1 - len(ahead))
                 ended = self._finished(running)
         except BaseException:
             self._flush(running)
