@@ -222,7 +222,7 @@ def said(error: apsw.Error, path: str) -> SextonError:
         case apsw.NotADBError() | apsw.CorruptError():
             return SchemaError(
                 f"the store {path} is not a sound SQLite database: {error}",
-                hint="Restore a backup made by `sexton backup`; the damaged file was left as it is.",
+                hint="Restore a backup of `sexton backup`; the damaged file was left as it is.",
             )
         case apsw.FullError():
             return StoreError(f"no space is left for {path}", hint="Free some disk space.")
