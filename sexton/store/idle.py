@@ -27,18 +27,31 @@ def look(path: str) -> str | None:
             return None
         sql = Queries("idle")
         now = db.now()
-        found = db.all(sql.look, {"now": now})[0]
-        if found["is_due"] or found["last_at"] > now + CLOCK_STEP_US:
-            return None
-        if has_changed(found["sources"]) or _is_outbox_full(db.all(sql.outboxes)):
+        found = _quiet(db, sql, now)
+        if found is None:
             return None
         with db.transaction():
             db.run(sql.mark, {"now": now, "text": os.uname().nodename})
-        return str(found["ping"])
+        return found["ping"]
     except SextonError:
         return None
     finally:
         db.close()
+
+
+def is_quiet(db: Database) -> bool:
+    """Whether nothing needs a full tick, for one that lingers: only a look, and no mark."""
+    return _quiet(db, Queries("idle"), db.now()) is not None
+
+
+def _quiet(db: Database, sql: Queries, now: int) -> dict[str, str] | None:
+    """What was found where nothing is to be done, else None."""
+    found = db.all(sql.look, {"now": now})[0]
+    if found["is_due"] or found["last_at"] > now + CLOCK_STEP_US:
+        return None
+    if has_changed(found["sources"]) or _is_outbox_full(db.all(sql.outboxes)):
+        return None
+    return found
 
 
 def has_changed(sources: str) -> bool:
