@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from sexton.app.attend import Beside, Starter, look_around
 from sexton.app.body import Errand, run_in
 from sexton.app.command import limits_of
 from sexton.app.house import Here
@@ -25,7 +26,6 @@ from sexton.work.effect import said
 from sexton.work.executor import Executor, Means, Tally
 from sexton.work.guard import Run, run_claimed
 from sexton.work.launch import Channel, Launch
-from sexton.work.sweep import sweep
 
 ROUNDS_MAX = 1000  # a chain that asks for itself without end is left to the next tick
 SYNC_TIMEOUT_S = 120
@@ -42,18 +42,22 @@ class Ticked(msgspec.Struct, frozen=True, kw_only=True):
     sync_error: str = ""
 
 
-def tick(store: Store, place: Place, until: Callable[[], bool] = lambda: False) -> Ticked:
-    """Do one pass; `until` stops it from beginning more."""
-    here = Here(store)
+def tick(
+    store: Store,
+    place: Place,
+    until: Callable[[], bool] = lambda: False,
+    starter: Starter | None = None,
+) -> Ticked:
+    """Do one pass; `until` stops it from beginning more, `starter` hears what went wrong."""
+    here, starter = Here(store), starter or Starter()
     store.rounds.mark_tick(here.here.host_name)
     sync_error = sync_if_changed(store, place)
     tally, swept, asked, drained = Tally(), 0, 0, 0
     for _ in range(ROUNDS_MAX):
-        swept += len(sweep(store.sweeps, here.here, store.now(), here.grace_s))
-        drained += store.outboxes.drain()
-        store.rounds.expire()
-        asked += len(store.rounds.schedule())
-        ran = Executor(store.queue(here.owner), means(store, place)).execute(until)
+        found = look_around(here, starter)
+        swept, drained, asked = swept + found.swept, drained + found.drained, asked + found.asked
+        executor = Executor(store.queue(here.owner), means(store, place), Beside(here, starter))
+        ran = executor.execute(until)
         tally = Tally(tally.complete + ran.complete, tally.aborted + ran.aborted)
         if ran == Tally() or until():
             break

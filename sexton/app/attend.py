@@ -1,0 +1,120 @@
+"""What a tick does beside running tasks: it looks around before it claims, and while they run.
+
+A long task must not hold up what falls due meanwhile, even where nothing starts a second tick.
+"""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from sexton.app.house import Here
+from sexton.core.errors import StoreError
+from sexton.core.task import Claim, Result, Task
+from sexton.work.sweep import sweep
+
+LOOK_S = 1.0  # how often a tick with running tasks looks around
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that ended otherwise than Complete, as whoever started the tick is told."""
+
+    task: int
+    kind: str
+    period: str
+    attempt: int
+    reason: str
+    outcome: str
+
+    def __str__(self) -> str:
+        about = f"period {self.period}, " if self.period else ""
+        what = f"{about}task {self.task}, attempt {self.attempt}"
+        return f"{self.kind}: {what} ended Aborted/{self.reason}: {self.outcome}"
+
+
+class Starter:
+    """Whoever started a tick. This one never wakes it, never asks for its end, and only listens."""
+
+    def __init__(self) -> None:
+        self.troubles: list[Trouble] = []
+
+    def fds(self) -> list[int]:
+        """Descriptors that mean, when they are readable, that there may be something new."""
+        return []
+
+    def wake(self) -> None:
+        """Take what made the descriptors readable."""
+
+    def is_over(self) -> bool:
+        """Whether no more may begin."""
+        return False
+
+    def why_end(self) -> str:
+        """Why what runs shall be ended now, or ''."""
+        return ""
+
+    def tell(self, trouble: Trouble) -> None:
+        self.troubles.append(trouble)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What one look around did: tasks swept, requests drained, periods asked for."""
+
+    swept: int
+    drained: int
+    asked: int
+
+
+def look_around(store_here: Here, starter: Starter) -> Found:
+    """Sweep, drain the outboxes, expire, schedule; tell of what was settled."""
+    store = store_here.store
+    swept = sweep(store.sweeps, store_here.here, store.now(), store_here.grace_s)
+    drained = store.outboxes.drain()
+    for task in [*swept, *store.rounds.expire()]:
+        if task.reason:
+            starter.tell(_trouble_of(task))
+    return Found(len(swept), drained, len(store.rounds.schedule()))
+
+
+class Beside:
+    """`work.executor.Attendant` for a tick."""
+
+    def __init__(self, here: Here, starter: Starter) -> None:
+        self._here = here
+        self._starter = starter
+        self._looked_s = time.monotonic()
+
+    def fds(self) -> list[int]:
+        return self._starter.fds()
+
+    def turn(self) -> str:
+        self._starter.wake()
+        if time.monotonic() - self._looked_s >= LOOK_S and not self._starter.is_over():
+            self._look()
+            self._looked_s = time.monotonic()
+        return self._starter.why_end()
+
+    def _look(self) -> None:
+        try:
+            look_around(self._here, self._starter)
+        except StoreError:
+            return  # what runs goes on, and the next look may reach the store
+
+    def ended(self, claim: Claim, result: Result) -> None:
+        if not result.is_ok:
+            self._starter.tell(
+                Trouble(
+                    task=claim.task,
+                    kind=claim.kind,
+                    period=claim.period,
+                    attempt=claim.attempt,
+                    reason=result.reason,
+                    outcome=result.outcome,
+                )
+            )
+
+
+def _trouble_of(task: Task) -> Trouble:
+    columns = {name: getattr(task, name) for name in Trouble.__struct_fields__ if name != "task"}
+    return Trouble(task=task.id, **columns)
