@@ -60,8 +60,8 @@ CHECKS = (
 
 ROOMS = ("sexton", "tests", "examples", "bench")
 LITTER = (
-    "build", "dist", ".coverage", ".hypothesis", ".import_linter_cache", ".mypy_cache",
-    ".pytest_cache", ".ruff_cache", "mutants",
+    "__pycache__", "build", "dist", "mutants", ".coverage", ".hypothesis", ".import_linter_cache",
+    ".mypy_cache", ".pytest_cache", ".ruff_cache",
 )  # fmt: skip
 
 
