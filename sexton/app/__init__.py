@@ -5,8 +5,9 @@ With the command line, this is the only room that reads the environment and the 
 
 from __future__ import annotations
 
+from sexton.app.command import Command
 from sexton.app.plan import Plan
 from sexton.app.sexton import Sexton
 from sexton.app.task import Task
 
-__all__ = ["Plan", "Sexton", "Task"]
+__all__ = ["Command", "Plan", "Sexton", "Task"]

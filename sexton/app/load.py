@@ -17,9 +17,21 @@ FRAMES_SHOWN = 3
 def load(place: Place) -> Sexton:
     """The Sexton object that `place.app` names; raises ConfigurationError.
 
-    Its modules are found from the directory of the settings file. Its store must be the one that
-    this process uses: two stores would each let a period's work happen once.
+    Its store must be the one that this process uses: two stores would each let a period's work
+    happen once.
     """
+    found = named(place)
+    if found.place.store != place.store:
+        raise ConfigurationError(
+            f"the application uses the store {found.place.store}, and this command {place.store}",
+            hint="Name the store in sexton.toml or SEXTON_STORE instead of Sexton('…').",
+        )
+    return found
+
+
+def named(place: Place) -> Sexton:
+    """As `load`, whatever its store is. Modules are found from the directory of the settings
+    file."""
     if not place.app:
         raise ConfigurationError(
             "no application is named",
@@ -35,11 +47,6 @@ def load(place: Place) -> Sexton:
         what = "has no" if found is None else "has another kind of"
         raise ConfigurationError(
             f"the module {module} {what} {name}", hint="It must be made by `Sexton()`."
-        )
-    if found.place.store != place.store:
-        raise ConfigurationError(
-            f"the application uses the store {found.place.store}, and this command {place.store}",
-            hint="Name the store in sexton.toml or SEXTON_STORE instead of Sexton('…').",
         )
     return found
 

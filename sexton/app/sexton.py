@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from sexton.app import place
@@ -139,6 +140,21 @@ class Sexton:
         if self._stores.store is not None:
             self._stores.store.close()
             self._stores.store = None
+
+    @contextmanager
+    def on(self, store: str) -> Iterator[None]:
+        """Use the store of this URL in the block, in every thread, whatever else is configured.
+
+        For tests: the module's own app object then works on a store of theirs.
+        """
+        self.close()
+        before = self._place, self._stores
+        self._place, self._stores = place.find(store, self._directory), Stores()
+        try:
+            yield
+        finally:
+            self.close()
+            self._place, self._stores = before
 
     def ask(
         self,
