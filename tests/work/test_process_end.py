@@ -39,6 +39,7 @@ from tests.work.process_kit import (
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 ROOT = Path(__file__).parents[2]
+NO_PID = 2**22 + 1  # no Linux gives out so high a one
 
 # Leaves the session, is adopted by init, and keeps nothing but its environment.
 DAEMON = """
@@ -154,8 +155,8 @@ def test_a_second_stop_only_brings_the_end_forward() -> None:
         said(process, "ready")
         now_s = time.monotonic()
         process.stop(10.0, now_s)
-        process.stop(1000.0, now_s)
         process.stop(5.0, now_s)
+        process.stop(1000.0, now_s)
 
         assert process.poll(now_s + 4.9) is None
         assert is_running(seen(process.pid))
@@ -204,6 +205,25 @@ def test_a_grandchild_in_a_session_of_its_own_that_keeps_the_pipe_open_holds_nob
     assert ended.orphans == 1
     assert members(process.pid, process.start, process.cookie) == []
     assert not is_running_pid(int(process.output.text().split()[1]))
+
+
+def test_the_loop_rests_while_an_orphan_has_its_grace() -> None:
+    code = "import signal; signal.signal(15, signal.SIG_IGN)" + HOLDER
+    with Process(python(code)) as process:
+        said(process, "holder")
+        until(process, lambda: process.wake_in_s(time.monotonic()) is not None or poll(process))
+        process.read()
+        ready, _, _ = select.select(process.readers(), [], [], 0)
+        holder = pid_after(process, "holder")
+
+        assert ready == []
+        assert is_running(holder)
+    assert not is_running(holder)
+
+
+def poll(process: Process) -> bool:
+    assert process.poll(time.monotonic()) is None
+    return False
 
 
 def test_a_daemon_that_left_the_session_is_found_by_its_cookie() -> None:
@@ -268,6 +288,7 @@ def test_a_program_whose_tick_died_before_the_tie_was_made_never_runs(tmp_path: 
         "parent = os.getpid()\n"
         "usual = os.listdir\n"
         "def late(path):\n"
+        "    with open(sys.argv[2], 'w') as file: file.write(str(os.getpid()))\n"
         "    os.kill(parent, signal.SIGKILL)\n"
         "    while os.getppid() == parent: pass\n"
         "    return usual(path)\n"
@@ -275,14 +296,16 @@ def test_a_program_whose_tick_died_before_the_tie_was_made_never_runs(tmp_path: 
         "print(parent, flush=True)\n"
         "Process(shell('echo ran > ' + sys.argv[1]))\n"
     )
-    mark = tmp_path / "ran"
+    mark, pid = tmp_path / "ran", tmp_path / "pid"
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(mark)], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-c", code, str(mark), str(pid)], cwd=ROOT, stdout=subprocess.PIPE
     ) as tick:
         assert tick.stdout is not None
-        # The end of the stream: nobody, neither tick nor child, is left to write to it.
         assert tick.stdout.read().strip() == str(tick.pid).encode()
         assert tick.wait(BOUND_S) == -signal.SIGKILL
+    child = look(int(pid.read_text()))
+    if child is not None:
+        await_end(child)
 
     assert not mark.exists()
 
@@ -335,9 +358,9 @@ def test_a_cookie_that_only_begins_alike_is_another() -> None:
     ours = cookie()
     other = subprocess.Popen(["sleep", "600"], env={COOKIE: ours + "0"}, start_new_session=True)
     try:
-        assert members(other.pid + 1, 1, ours) == []
-        assert [one.pid for one in members(other.pid + 1, 1, ours + "0")] == [other.pid]
-        assert members(other.pid + 1, seen(other.pid).start + 1, ours + "0") == []
+        assert members(NO_PID, 1, ours) == []
+        assert [one.pid for one in members(NO_PID, 1, ours + "0")] == [other.pid]
+        assert members(NO_PID, seen(other.pid).start + 1, ours + "0") == []
     finally:
         other.kill()
         other.wait()

@@ -72,21 +72,28 @@ def test_a_kill_for_want_of_memory_is_told_as_such(tight_memory: str) -> None:
     assert ended.words() == "ended by signal 9; the kernel may have been out of memory"
 
 
-@pytest.mark.parametrize("grace_s", [0.0, 0.2])
-def test_nothing_is_left_of_a_fork_bomb(grace_s: float) -> None:
+@pytest.mark.parametrize(
+    ("number", "grace_s", "prefix"),
+    [(0, 0.0, ()), (1, 0.2, ()), (2, 0.0, ("setsid", "--wait"))],
+    ids=["at once", "with grace", "in a session of its own"],
+)
+def test_nothing_is_left_of_a_fork_bomb(
+    number: int, grace_s: float, prefix: tuple[str, ...]
+) -> None:
     # Root is exempt from a limit on processes; any number will do as another user.
-    uid = 50_000 + os.getpid() % 5_000 + int(grace_s > 0) * 5_000 if MYSELF == 0 else MYSELF
+    uid = 50_000 + os.getpid() % 3_000 + number * 3_000 if MYSELF == 0 else MYSELF
     before = processes_of(uid)
     user = User(uid, uid) if MYSELF == 0 else None
     limits = Limits(processes=sum(seen.threads for seen in before) + 60)
-    bomb = launch("perl", "-e", FORK_BOMB, user=user, limits=limits)
+    bomb = launch(*prefix, "perl", "-e", FORK_BOMB, user=user, limits=limits)
     with Process(bomb) as process:
         said(process, "full")
         assert len(members(process.pid, process.start, process.cookie)) > 30
 
         ended = process.end(grace_s)
 
-    assert (ended.signal, ended.left) == (signal.SIGKILL, ())
+    assert ended.left == ()
+    assert ended.signal in {signal.SIGKILL, signal.SIGTERM}
     assert members(process.pid, process.start, process.cookie) == []
     assert [
         one
@@ -112,7 +119,7 @@ def test_processor_time_is_limited() -> None:
 
     assert ended.signal == signal.SIGXCPU
     assert ended.words() == "killed by SIGXCPU (it used up its processor time)"
-    assert ended.user_s + ended.sys_s >= 0.9
+    assert ended.user_s + ended.sys_s > 0.2
 
 
 def test_a_file_grows_no_further_than_its_limit(tmp_path: Path) -> None:
