@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from contextlib import nullcontext
 from typing import Any, Protocol
 
+from sexton.core.errors import Fenced, StoreError
 from sexton.core.item import Item
 from sexton.core.ledger import Begun, Ended, Wanted
 from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
@@ -89,10 +90,11 @@ class Serving:
         ahead = next(source, None)
         while ended or ahead:
             begun = self._advance(ended, [ahead] if ahead else [])
+            ended = []
             try:
                 ahead = next(source, None)
             except BaseException:  # the plan was interrupted: what has begun never started
-                self._ledger.advance([Ended(it.key, "Unbegun") for it in begun], [])
+                self._flush({}, [Ended(it.key, "Unbegun") for it in begun])
                 raise
             ended = [self._effect.run(self._things.pop(it.key), self._item(it)) for it in begun]
 
@@ -119,8 +121,9 @@ class Serving:
                 if not running and not ahead:
                     return
                 ended = self._finished(running)
-        except BaseException:
-            self._flush(running)
+        except BaseException as error:
+            # The ledger's own refusals have seen what ended; an interrupted plan's have not.
+            self._flush(running, [] if isinstance(error, Fenced | StoreError) else ended)
             raise
 
     def _take(self, source: Iterator[Wanted], most: int) -> list[Wanted]:
@@ -139,11 +142,11 @@ class Serving:
             del running[future]
         return ended
 
-    def _flush(self, running: dict[Future[Ended], str]) -> None:
-        """Write how what runs ended, before an exception leaves."""
+    def _flush(self, running: dict[Future[Ended], str], ended: list[Ended]) -> None:
+        """Write how what runs ended, and what had ended, before an exception leaves."""
         unbegun = [key for future, key in running.items() if future.cancel()]
         finished, _ = wait([future for future in running if not future.cancelled()])
-        ended = [future.result() for future in finished if future.exception() is None]
+        ended = ended + [future.result() for future in finished if future.exception() is None]
         ended += [Ended(key, "Unbegun") for key in unbegun]
         if ended:
             self._ledger.advance(ended, [])
@@ -152,7 +155,11 @@ class Serving:
         """One commit; returns the items that are ours to do now."""
         for item in ended:
             self.counts[_ENDED[item.status]] += 1
-        answers = self._ledger.advance(ended, wanted)
+        try:
+            answers = self._ledger.advance(ended, wanted)
+        except StoreError:
+            self._flush({}, ended)  # once more without the new ones: what is done has to be known
+            raise
         answers = [self._probed(it) if it.step == "probe" else it for it in answers]
         for answer in answers:
             if answer.step != "begin":
