@@ -97,8 +97,8 @@ SELECT * FROM task WHERE claim = :nonce AND status = 'Running';
 -- name: adopt
 -- A direct call takes the row that waits. No row back: somebody else did.
 UPDATE task
-SET status = 'Running', started_at = :now, entered_at = :now, lease_at = :lease_at,
-    deadline_at = :deadline_at, claim = :nonce, owner = :owner, payload = :payload
+SET status = 'Running', started_at = :started_at, entered_at = :entered_at, lease_at = :lease_at,
+    deadline_at = :deadline_at, claim = :claim, owner = :owner, payload = :payload
 WHERE id = :id AND status = 'Pending'
 RETURNING *;
 
