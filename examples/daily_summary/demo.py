@@ -80,7 +80,8 @@ def opening(stage: Stage, seed: int) -> None:
     title("A daily summary for each of the 59 customers of a music shop")
     say(
         "Each line with a $ is the real command, in a process of its own. The mail server is real"
-        f" as well: SMTP on 127.0.0.1, port {stage.sink.port}. It pauses {MAIL_PAUSE_S * 1e3:.0f} ms"
+        f" as well: SMTP on 127.0.0.1, port {stage.sink.port}. It pauses for"
+        f" {MAIL_PAUSE_S * 1000:.0f} ms"
         " at each mail, so that a run has a middle to be killed in; and the store's clock travels,"
         " so that nobody waits for a day. How many mails go out before the kill is chance:"
         f" --seed {seed} takes the same."
