@@ -28,7 +28,7 @@ from sexton.core.task import PENDING, RUNNING
 from sexton.store import boundary
 from sexton.testing.application import moved
 from sexton.testing.clock import Clock
-from sexton.testing.tick import tick
+from sexton.testing.inline import tick
 
 ROUNDS_MAX = 200
 REPORT_BYTES_MAX = 1 << 16

@@ -6,7 +6,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-TASKS = '''
+TASKS = """
 import smtplib
 from email.message import EmailMessage
 from sexton import Item, Sexton
@@ -27,7 +27,7 @@ def send(who, item: Item):
     mail["To"], mail["From"], mail["Subject"] = who["id"], "shop@example.org", "Good morning"
     mail["Message-ID"] = item.message_id
     mail.set_content("Your day.")
-    with smtplib.SMTP("127.0.0.1", PORT) as server:
+    with smtplib.SMTP("127.0.0.1", PORT, "localhost") as server:
         server.send_message(mail)
 
 
@@ -39,7 +39,7 @@ def rotate():
 @app.task
 def resize(image: str, width: int = 800):
     app.kv["resized"] = f"{image} {width}"
-'''
+"""
 
 
 @pytest.fixture
@@ -55,5 +55,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 def passes(project: pytest.Pytester, body: str, *, passed: int = 1) -> None:
     """Run these tests in a process of their own, and hold them to pass."""
     project.makepyfile(test_it=body)
-    result = project.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly", "-W", "error")
+    result = project.runpytest_subprocess(
+        "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "error"
+    )
     result.assert_outcomes(passed=passed)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.testing.conftest import passes
 
-EXAMPLE = '''
+EXAMPLE = """
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -29,8 +29,8 @@ def test_nobody_is_served_twice_and_nobody_forgotten(
         assert mails.keys() | in_doubt == set(tasks.PEOPLE), crash
         crashes += 1
 
-    assert crashes > 20
-'''
+    assert crashes > 20, crashes
+"""
 
 
 def test_the_documented_example_of_a_crash_test_passes(project: pytest.Pytester) -> None:
