@@ -100,7 +100,12 @@ def pid_after(process: Process, word: str) -> Seen:
 
 
 def test_a_program_that_is_asked_to_end_may_finish_its_work() -> None:
-    with Process(shell("trap 'echo tidied; exit 4' TERM; echo ready; sleep 600 & wait")) as process:
+    code = (
+        "import signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
+        "print('ready', flush=True); signal.sigwait({signal.SIGTERM})\n"
+        "print('tidied'); sys.exit(4)"
+    )
+    with Process(python(code)) as process:
         said(process, "ready")
         process.stop(BOUND_S, time.monotonic())
         ended = finish(process)
