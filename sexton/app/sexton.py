@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from sexton.app import place
 from sexton.app.command import Command
@@ -21,6 +20,9 @@ from sexton.core.kind import Kind
 from sexton.store import open_store, outbox, wake
 from sexton.store.store import Store
 from sexton.store.tasks import Asked, Request
+
+if TYPE_CHECKING:
+    import sqlite3
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import inspect
 import os
-import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
@@ -15,7 +15,7 @@ from sexton.app import explain
 from sexton.app.explain import Status
 from sexton.app.payload import Payload
 from sexton.core import duration, instant
-from sexton.core.errors import UsageError
+from sexton.core.errors import DeclarationError, UsageError
 from sexton.core.kind import Kind
 from sexton.core.outcome import Outcome
 from sexton.core.queue import Call
@@ -25,6 +25,8 @@ from sexton.work.guard import Body
 from sexton.work.holder import nonce
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from sexton.app.sexton import Sexton
 
 P = ParamSpec("P")
@@ -39,7 +41,13 @@ class Task(Generic[P, R_co]):
         self._kind = kind
         self.function = function
         self.payload = Payload(kind.name, function)
+        if kind.key and kind.key not in self.payload.names:
+            raise DeclarationError(
+                f"{kind.name}: key={kind.key!r} is not one of its parameters",
+                hint="Name one of them, or '' for one at a time, joined.",
+            )
         self.__name__ = kind.name
+        self.__signature__ = _answering(self.payload.signature)
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
 
@@ -104,6 +112,7 @@ class Task(Generic[P, R_co]):
         return str(arguments[self._kind.key])
 
     def _call(self, arguments: dict[str, Any], force: str = "") -> Outcome[R_co]:
+        kind = self.kind
         asked = Call(
             nonce=nonce(),
             payload=self.payload.encode(arguments),
@@ -111,7 +120,7 @@ class Task(Generic[P, R_co]):
             force=force,
             by=caller(),
         )
-        return guard.call(self._app.here, self.kind, asked, self.body(arguments))
+        return guard.call(self._app.here, kind, asked, self.body(arguments))
 
 
 class Using(Generic[P]):
@@ -161,6 +170,16 @@ class Using(Generic[P]):
             case length:
                 now = self._task._app.store.now()
                 return now + duration.parse(length)
+
+
+def _answering(signature: inspect.Signature) -> inspect.Signature:
+    """What a call takes, and that it answers an Outcome of what the function returns."""
+    returns = signature.return_annotation
+    if returns is signature.empty:
+        words = "Any"
+    else:
+        words = returns if isinstance(returns, str) else inspect.formatannotation(returns)
+    return signature.replace(return_annotation=f"Outcome[{words}]")
 
 
 def _instant(name: str, moment: datetime) -> instant.Instant:

@@ -15,6 +15,7 @@ from sexton.store.guards import StoreGuard
 from sexton.store.kinds import Kinds
 from sexton.store.kv import KeyValue
 from sexton.store.ledger import Items, StoreLedger
+from sexton.store.meta import Meta
 from sexton.store.outbox import Outboxes
 from sexton.store.queue import StoreQueue
 from sexton.store.rounds import Rounds
@@ -49,27 +50,6 @@ NETWORK_FILE_SYSTEMS = frozenset(
         "fuse.rclone",
     ]
 )
-
-
-class Meta:
-    """What `sync` notes for the tick, so that an idle one reads no settings and no source."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    def get(self, name: str) -> str:
-        """The text under a name, or ''."""
-        row = self._db.one("SELECT value FROM meta WHERE name = :name", {"name": name})
-        return str(row["value"]) if row else ""
-
-    def put(self, **texts: str) -> None:
-        """Set several texts in one commit; an empty one is forgotten."""
-        with self._db.transaction():
-            for name, value in texts.items():
-                self._db.run("DELETE FROM meta WHERE name = :name", {"name": name})
-                if value:
-                    values = {"name": name, "value": value}
-                    self._db.run("INSERT INTO meta VALUES (:name, :value)", values)
 
 
 class Store:
@@ -142,7 +122,7 @@ def create_sqlite(path: str, settings: Settings | None = None) -> Store:
     try:
         db = Database(path, create=True)
         migrate.migrate(db)
-        identity = db.all("SELECT value FROM meta WHERE name = 'id'")[0]["value"]
+        identity = Meta(db).get("id")
         if not os.path.exists(migrate.marker_path(path)):
             migrate.write_marker(path, identity)
     finally:
