@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sexton.app import explain
 from sexton.app.explain import Status
+from sexton.app.house import Here
 from sexton.app.task import caller, reason_of
 from sexton.core.kind import Kind
 from sexton.core.outcome import Outcome
 from sexton.core.queue import Call
-from sexton.core.task import Claim, Result
+from sexton.core.task import Claim, Reason, Result
 from sexton.store.tasks import Asked, Request
 from sexton.work import guard
 from sexton.work.guard import Run
@@ -64,28 +65,40 @@ class Command:
         return explain.status(self._app.store, self.name)
 
     def _call(self, force: str) -> Outcome[None]:
-        asked = Call(nonce=nonce(), key=self.kind.key, force=force, by=caller())
-        here = self._app.here
+        return call_program(self._app.here, self.kind, self.argv, force=force, tee=self._tee)
 
-        def body(run: Run) -> tuple[Result, Any]:
-            launch = Launch(
-                argv=self.argv,
-                cookie=run.claim.nonce,
-                env=environment(run.claim, here.store.url),
-                cwd=os.getcwd(),
-                limits=limits_of(self.kind),
-            )
-            result = run_program(
-                run,
-                launch,
-                here.store.queue(here.owner),
-                grace_s=here.grace_s,
-                output_bytes_max=self.kind.output_bytes_max,
-                tee=self._tee,
-            )
-            return result, None
 
-        return guard.call(here, self.kind, asked, body)
+def call_program(
+    here: Here,
+    kind: Kind,
+    argv: Sequence[str],
+    *,
+    force: str = "",
+    tee: Callable[[bytes], None] = lambda _: None,
+    stop: Callable[[], Reason] = lambda: "",
+) -> Outcome[None]:
+    """Run a program through the guard, in the foreground; `stop` tells why it shall be ended."""
+    asked = Call(nonce=nonce(), key=kind.key, force=force, by=caller())
+
+    def body(run: Run) -> tuple[Result, Any]:
+        launch = Launch(
+            argv=argv,
+            cookie=run.claim.nonce,
+            env=environment(run.claim, here.store.url),
+            cwd=os.getcwd(),
+            limits=limits_of(kind),
+        )
+        result = run_program(
+            Run(run.claim, lambda: stop() or run.stop()),
+            launch,
+            here.store.queue(here.owner),
+            grace_s=here.grace_s,
+            output_bytes_max=kind.output_bytes_max,
+            tee=tee,
+        )
+        return result, None
+
+    return guard.call(here, kind, asked, body)
 
 
 def environment(claim: Claim, store_url: str) -> dict[str, str]:

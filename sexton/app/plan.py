@@ -26,7 +26,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 A = TypeVar("A")
 
-Progress = Callable[["Counter[str]"], None]
+# Called with the counts so far and how many the plan holds, None where it does not say.
+Progress = Callable[["Counter[str]", "int | None"], None]
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -66,7 +67,7 @@ class Plan(Task[P, None], Generic[P, T]):
         super().__init__(app, kind, function)  # type: ignore[arg-type]
         self._plan: Callable[..., Iterable[T]] = function
         self._effect: Effect | None = None
-        self.progress: Progress = lambda _: None
+        self.progress: Progress = lambda _counts, _total: None
 
     @property
     def effect(self) -> Effect:

@@ -9,7 +9,7 @@ held back until all that runs has ended and is written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from typing import Any, Protocol
@@ -54,9 +54,12 @@ class Serving:
         ledger: Ledger,
         *,
         stop: Callable[[], Reason],
-        progress: Callable[[Counter[str]], None] = lambda _: None,
+        progress: Callable[[Counter[str], int | None], None] = lambda _counts, _total: None,
     ) -> None:
-        """`stop` is asked before each item whether no more may begin, and why ('' = go on)."""
+        """`stop` is asked before each item whether no more may begin, and why ('' = go on).
+
+        `progress` hears the counts so far, and how many the plan holds where it says so.
+        """
         self._claim = claim
         self._effect = effect
         self._ledger = ledger
@@ -67,6 +70,7 @@ class Serving:
         self._seen: set[str] = set()
         self._stopped: Reason = ""
         self._plan_error: Exception | None = None
+        self._total: int | None = None
         self.counts: Counter[str] = Counter()
 
     def run(self, plan: Callable[[], Iterable[Any]]) -> Result:
@@ -165,7 +169,7 @@ class Serving:
             if answer.step != "begin":
                 self.counts[_COUNTED[answer.step]] += 1
                 self._things.pop(answer.key, None)
-        self._progress(self.counts)
+        self._progress(self.counts, self._total)
         return [answer for answer in answers if answer.step == "begin"]
 
     def _probed(self, begun: Begun) -> Begun:
@@ -179,7 +183,9 @@ class Serving:
     def _pulled(self, plan: Callable[[], Iterable[Any]]) -> Iterator[Wanted]:
         """Each candidate that the ledger does not already settle, until no more may begin."""
         try:
-            for thing in plan():
+            things = plan()
+            self._total = len(things) if isinstance(things, Sized) else None
+            for thing in things:
                 wanted = self._candidate(thing)
                 if wanted is None:
                     continue
