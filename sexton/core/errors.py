@@ -77,7 +77,7 @@ class StoreError(SextonError):
 class StoreBusy(StoreError):
     """Others held the store for longer than the bound."""
 
-    hint = "Try again; if it stays so, look for a program that keeps a transaction open."
+    hint = "Try again; if it stays so, some program, perhaps this one, keeps a transaction open."
 
 
 class StoreMissing(ConfigurationError):
