@@ -6,15 +6,10 @@ is out of the ordinary, an error too, is left to the full tick, which says it in
 
 from __future__ import annotations
 
-import _collections_abc
 import os
 import sys
 
 SETTINGS_FILE = "sexton.toml"
-# apsw takes one class from collections.abc, which is this module under another name, and the
-# import system loads the package collections on the way. Lent both names while apsw is imported,
-# six modules, a tenth of the whole idle tick, are spared; a full tick imports them as ever.
-BORROWED_NAMES = ("collections", "collections.abc")
 
 
 def is_all_done() -> bool:
@@ -22,13 +17,7 @@ def is_all_done() -> bool:
     path = store_path()
     if not path or not os.path.exists(path):
         return False
-    borrowed = [name for name in BORROWED_NAMES if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(borrowed, _collections_abc))
-    try:
-        from sexton.store import idle  # only where there is a store to ask
-    finally:
-        for name in borrowed:
-            del sys.modules[name]
+    from sexton.store import idle  # noqa: PLC0415 -- only where there is a store to ask
 
     ping = idle.look(path)
     if ping:
