@@ -22,8 +22,8 @@ class Payload:
     def __init__(self, kind: str, function: Callable[..., object]) -> None:
         self._kind = kind
         self._function = function
-        self._signature = inspect.signature(function)
-        for parameter in self._signature.parameters.values():
+        self.signature = inspect.signature(function)
+        for parameter in self.signature.parameters.values():
             if parameter.kind not in _PLAIN:
                 raise DeclarationError(
                     f"the parameter {parameter} of {kind} cannot be kept in a row",
@@ -32,17 +32,17 @@ class Payload:
 
     @property
     def names(self) -> list[str]:
-        return list(self._signature.parameters)
+        return list(self.signature.parameters)
 
     @property
     def required(self) -> list[str]:
-        parameters = self._signature.parameters.values()
+        parameters = self.signature.parameters.values()
         return [p.name for p in parameters if p.default is p.empty]
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by name, defaults filled in; raises PayloadError naming what is wrong."""
         try:
-            bound = self._signature.bind(*args, **kwargs)
+            bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise PayloadError(f"{self._kind}: {error}") from error
         bound.apply_defaults()
@@ -102,7 +102,7 @@ class Payload:
         try:
             hints = get_type_hints(self._function, include_extras=True)
             fields: list[Any] = []
-            for parameter in self._signature.parameters.values():
+            for parameter in self.signature.parameters.values():
                 annotation = hints.get(parameter.name, Any)
                 if parameter.default is parameter.empty:
                     fields.append((parameter.name, annotation))

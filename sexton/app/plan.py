@@ -65,6 +65,7 @@ class Plan(Task[P, None], Generic[P, T]):
 
     def __init__(self, app: Sexton, kind: Kind, function: Callable[P, Iterable[T]]) -> None:
         super().__init__(app, kind, function)  # type: ignore[arg-type]
+        self.__signature__ = self.__signature__.replace(return_annotation="Outcome[None]")
         self._plan: Callable[..., Iterable[T]] = function
         self._effect: Effect | None = None
         self.progress: Progress = lambda _counts, _total: None
