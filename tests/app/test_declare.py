@@ -300,7 +300,7 @@ def test_an_effect_is_the_plain_function_and_is_tested_with_a_fake_item(app: Sex
     assert sent[0][1].startswith("<")
 
 
-def test_a_fake_item_says_what_it_is_told(app: Sexton) -> None:
+def test_a_fake_item_says_what_it_is_told() -> None:
     item = Item.fake("42", period="2026-05-01T07:30")
 
     assert (item.key, item.period, item.attempt, item.task) == ("42", "2026-05-01T07:30", 1, 0)
@@ -311,5 +311,5 @@ def test_payload_errors_are_usage_errors_of_the_caller(app: Sexton) -> None:
     @app.task
     def resize(image: str, width: int = 800) -> None: ...
 
-    with pytest.raises(PayloadError, match="resize: .*image"):
+    with pytest.raises(PayloadError, match=r"resize: .*image"):
         resize()  # type: ignore[call-arg]
