@@ -40,10 +40,11 @@ class StoreLedger:
         self._kind = kind
         self._claim = claim
         self._cap = cap
+        # Every item asks for it, and it never changes while its task runs.
+        self.scope_name = self._named()
         self._scope = self._open()
 
-    @property
-    def scope_name(self) -> str:
+    def _named(self) -> str:
         """What the items are distinct in: the scope declared, the period, or the run."""
         if self._kind.scope:
             return self._kind.scope
