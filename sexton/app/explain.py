@@ -84,7 +84,8 @@ def why(store: Store, name: str) -> str:
     lines += [_ended(task, found, now) for task in _recent(store, name)]
     for row in store.kinds.skips(name, RECENT):
         moment = clock_of(row["last_at"], found.kind, now)
-        lines.append(f"{row['count']} calls, the last at {moment}: {row['last']}")
+        calls = "1 call," if row["count"] == 1 else f"{row['count']} calls, the last"
+        lines.append(f"{calls} at {moment}: {row['last']}")
     if at.in_doubt:
         lines.append(
             f"{at.in_doubt} items are in doubt: sexton items {name} --in-doubt shows them,"
@@ -101,8 +102,9 @@ def _timing(found: Registered, at: Status, now: Instant) -> str:
         return f"{kind.name} is no longer declared since {iso(found.gone_at)}; it runs no more"
     if kind.has_schedule:
         coming = f"next period {at.next_period}" if at.next_period else "no further period"
+        words = found.schedule.explain()
         return (
-            f"{kind.name} runs {found.schedule.explain()} ({found.schedule.text},"
+            f"{kind.name} runs {words[:1].lower()}{words[1:]} ({found.schedule.text},"
             f" {found.schedule.zone_name}); {coming}; known since"
             f" {clock_of(found.anchor_at, kind, now)}; retry: {retry.say(kind.retry)}"
         )

@@ -61,14 +61,14 @@ def _imported(module: str, place: Place) -> object:
             f"there is no module {module} in {place.directory}",
             hint="Modules are found from the directory of sexton.toml; run the command there.",
         ) from error
-    except Exception as error:  # foreign code: whatever it raises, its import failed
+    except (Exception, SystemExit) as error:  # foreign code: whatever it raises, its import failed
         raise _broken(module, error) from error
 
 
 def _broken(module: str, error: BaseException) -> ConfigurationError:
     """The error with the last frames of the application's own files."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "importlib" not in frame.filename]
+    own = [f for f in frames if "importlib" not in f.filename and f.filename != __file__]
     at = ", ".join(f"{os.path.basename(f.filename)}:{f.lineno}" for f in own[-FRAMES_SHOWN:])
     return ConfigurationError(
         f"the module {module} cannot be imported: {type(error).__name__}: {error} (at {at})"
