@@ -104,8 +104,8 @@ def _timing(found: Registered, at: Status, now: Instant) -> str:
         coming = f"next period {at.next_period}" if at.next_period else "no further period"
         words = found.schedule.explain()
         return (
-            f"{kind.name} runs {words[:1].lower()}{words[1:]} ({found.schedule.text},"
-            f" {found.schedule.zone_name}); {coming}; known since"
+            f"{kind.name} runs {words[:1].lower()}{words[1:]} ({found.schedule.text});"
+            f" {coming}; known since"
             f" {clock_of(found.anchor_at, kind, now)}; retry: {retry.say(kind.retry)}"
         )
     if kind.min_gap_us:
