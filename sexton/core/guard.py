@@ -90,13 +90,19 @@ def judge(kind: Kind, chain: Sequence[Task], expires: Instant | None, now: Insta
 
 
 def _after(kind: Kind, last: Task) -> Verdict:
-    """What may follow a settled attempt, where nothing waits and nothing runs."""
+    """What may follow a settled attempt, where nothing waits and nothing runs.
+
+    A period that ended for good is followed by the next one. A minimum gap has no next period
+    before a success, so there a settled attempt always leaves room for another.
+    """
+    spent = spent_with(last)
+    if not kind.has_schedule:
+        return Begin(last.attempt + 1, spent, last)
     if last.reason in {"expired", "superseded"}:
         return Skip("expired", last)
     if last.reason == "administrator":
         return Skip("aborted", last)
-    spent = spent_with(last)
-    if kind.has_schedule and not retry.has_left(kind.retry, spent):
+    if not retry.has_left(kind.retry, spent):
         return Skip("exhausted", last)
     return Begin(last.attempt + 1, spent, last)
 
@@ -132,13 +138,3 @@ def round_of(kind: Kind, schedule: Schedule, scheduled_to: Instant, now: Instant
     if late or (expires is not None and expires <= now):
         return Round((), fell_due, newest, "expired")
     return Round((newest,), fell_due - 1, newest, "superseded")
-
-
-def gap_ends_at(kind: Kind, started_at: Instant, now: Instant, seen_at: Instant | None) -> Instant:
-    """When a kind with a minimum gap may run again after a success that started then.
-
-    A success dated later than now counts as dated when it was first seen: one gap of delay at
-    most, never a stop for ever.
-    """
-    started = min(started_at, seen_at if seen_at is not None else now)
-    return started + kind.min_gap_us

@@ -17,6 +17,7 @@ from sexton.core.schedule import Period
 from sexton.core.settings import Settings
 from sexton.core.task import ABORTED, ANY_TARGET, Claim, Result, Task
 from sexton.store import kinds, rows
+from sexton.store.gap import last_success
 from sexton.store.queue import StoreQueue, claim_of
 from sexton.store.rows import SQL
 from sexton.store.sqlite import Database
@@ -96,28 +97,14 @@ class StoreGuard:
         The period is the success that it follows, so the same index decides the race.
         """
         kind = known.kind
-        values = {"kind": kind.name, "target": ANY_TARGET, "key": ""}
-        row = self._db.one(SQL.last_success, values)
-        last = rows.task_of(row) if row else None
-        if last and last.started_at is not None:
-            seen = self._first_seen(known, last, now)
-            ends = judge.gap_ends_at(kind, last.started_at, now, seen)
+        last = last_success(self._db, known, now)
+        if last:
+            ends = last.began_at + kind.min_gap_us
             if ends > now:
-                return Refused(Skip("gap", last), f"after:{last.id}", ends)
-        period = f"after:{last.id if last else 0}"
+                return Refused(Skip("gap", last.task), f"after:{last.task.id}", ends)
+        period = f"after:{last.task.id if last else 0}"
         verdict = judge.judge(kind, self._chain(kind, period), None, now)
         return self._obey(kind, verdict, call, now, {"period": period})
-
-    def _first_seen(self, known: kinds.Registered, last: Task, now: Instant) -> Instant | None:
-        """When a success that is, or was, dated later than the clock was first seen; else None."""
-        if known.future_task == last.id:
-            return known.future_seen_at
-        if last.started_at is None or last.started_at <= now:
-            return None
-        self._db.run(kinds.SQL.saw_future, {"name": known.kind.name, "task": last.id, "now": now})
-        text = f"{known.kind.name}: the success of task {last.id} is dated later than the clock"
-        rows.notice(self._db, f"future:{last.id}", "clock", known.kind.name, text, now, last.id)
-        return now
 
     def _take_asked(self, kind: Kind, call: Call, now: Instant) -> Taken | Refused:
         """A kind that is asked for: runs now, unless its lane is held or a joined one runs."""
@@ -125,7 +112,7 @@ class StoreGuard:
             values = {"kind": kind.name, "target": ANY_TARGET, "key": call.key}
             row = self._db.one(SQL.pending_of_key, values)
             if row:
-                return self._obey(kind, Adopt(rows.task_of(row)), call, now, {})
+                return self._obey(kind, Adopt(rows.task_of(row)), call, now, {"key": call.key})
         return self._obey(kind, Begin(1, 0, None), call, now, {"key": call.key})
 
     def _force(self, kind: Kind, call: Call, now: Instant) -> Taken | Refused:

@@ -12,6 +12,7 @@ from sexton.core.schedule import Period
 from sexton.core.settings import Settings
 from sexton.core.task import ABORTED, ANY_TARGET, PENDING, Reason, Task
 from sexton.store import kinds, rows
+from sexton.store.gap import last_success
 from sexton.store.rows import SQL
 from sexton.store.sql import Queries
 from sexton.store.sqlite import Database
@@ -88,7 +89,9 @@ class Rounds:
         if missed > 0:
             since = iso(known.scheduled_to_at)
             outcome = f"no tick came for {missed} of its moments since {since}"
-            self._record(known.kind, first, now, "superseded", outcome, {"missed": missed})
+            # Its name is no period's: if the clock was wrong, that period may yet be asked for.
+            since_first = Period(f"missed:{first.name}", first.due_at)
+            self._record(known.kind, since_first, now, "superseded", outcome, {"missed": missed})
 
     def _too_late(self, kind: Kind, newest: Period, now: Instant) -> int:
         row = self._record(kind, newest, now, "expired", "no tick came before it expired", {})
@@ -157,10 +160,18 @@ class Rounds:
         for row in self._db.all(kinds.SQL.all):
             known = kinds.registered_of(row)
             if known.kind.has_schedule and known.gone_at is None:
-                self._db.run(kinds.SQL.clock_went_back, {"name": known.kind.name, "now": now})
-                following = known.schedule.next(now)
-                next_at = following.due_at if following else None
-                self._db.run(kinds.SQL.set_next, {"name": known.kind.name, "next_at": next_at})
+                self._mend_kind(known, now)
+            if known.kind.min_gap_us:
+                last_success(self._db, known, now)  # a success of the future is seen from now on
+
+    def _mend_kind(self, known: kinds.Registered, now: Instant) -> None:
+        newest = known.schedule.latest(min(known.anchor_at, now), now)
+        coming = newest or known.schedule.next(now)
+        values = {"name": known.kind.name, "now": now}
+        values |= {"scheduled_to_at": newest.due_at - 1 if newest else now}
+        self._db.run(
+            kinds.SQL.clock_went_back, values | {"next_at": coming.due_at if coming else None}
+        )
 
     def next_at(self) -> Instant | None:
         """When anything falls due next: a schedule's moment or a row that waits."""

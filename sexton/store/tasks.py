@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from sexton.core.errors import UnknownTask, UsageError
-from sexton.core.guard import gap_ends_at
 from sexton.core.instant import Instant
 from sexton.core.kind import Kind
 from sexton.core.queue import Output
 from sexton.core.task import ANY_TARGET, PENDING, RUNNING, Task
 from sexton.store import kinds, rows
+from sexton.store.gap import last_success
 from sexton.store.rows import NOTICE_SQL, SQL
 from sexton.store.sqlite import Database, Row
 
@@ -112,17 +112,17 @@ class Tasks:
 
     def _after_gap(self, kind: Kind, due_at: Instant, now: Instant) -> dict[str, Any]:
         """The period is the success that the run follows; it waits until the gap is over."""
-        values = {"kind": kind.name, "target": ANY_TARGET, "key": ""}
-        row = self._db.one(SQL.last_success, values)
-        last = rows.task_of(row) if row else None
-        period = f"after:{last.id if last else 0}"
-        chain = self._db.all(SQL.chain, values | {"period": period})
+        known = kinds.get(self._db, kind.name)
+        last = last_success(self._db, known, now) if known else None
+        period = f"after:{last.task.id if last else 0}"
+        values = {"kind": kind.name, "target": ANY_TARGET, "key": "", "period": period}
+        chain = self._db.all(SQL.chain, values)
         columns: dict[str, Any] = {"period": period}
         if chain:
             newest = rows.task_of(chain[-1])
             columns |= {"attempt": newest.attempt + 1, "retry_of": newest.id, "root": newest.root}
-        if last and last.started_at is not None:
-            columns["due_at"] = max(due_at, gap_ends_at(kind, last.started_at, now, None))
+        if last:
+            columns["due_at"] = max(due_at, last.began_at + kind.min_gap_us)
         return columns
 
     def abort(self, id_: int, by: str, reason: str = "") -> Task:

@@ -33,15 +33,15 @@ WHERE name = :name AND next_at = :seen_next_at
 RETURNING name;
 
 -- name: clock_went_back
-UPDATE kind SET scheduled_to_at = min(scheduled_to_at, :now), anchor_at = min(anchor_at, :now)
+-- Begin again from the right date. The newest period is asked for once more, since it may have
+-- fallen due while the date was wrong: if it has its row, the index refuses another.
+UPDATE kind SET scheduled_to_at = :scheduled_to_at, anchor_at = min(anchor_at, :now),
+    next_at = :next_at
 WHERE name = :name;
-
--- name: set_next
-UPDATE kind SET next_at = :next_at WHERE name = :name;
 
 -- name: saw_future
 UPDATE kind SET future_task = :task, future_seen_at = :now
-WHERE name = :name AND (future_task IS NULL OR future_task <> :task);
+WHERE name = :name;
 
 -- name: count_skip
 INSERT INTO skip (kind, target, period, code, count, last_at, last)

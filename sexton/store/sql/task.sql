@@ -45,15 +45,22 @@ SELECT * FROM task WHERE kind = :kind AND target = :target AND period_at IS NOT 
 ORDER BY period_at DESC, id DESC LIMIT 1;
 
 -- name: last_success
--- The success that a minimum gap is measured from: the one that started last.
+-- The success that started last, of those that are newer than the last one dated in the future.
+SELECT * FROM task
+WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete' AND id > :after
+ORDER BY started_at DESC, id DESC LIMIT 1;
+
+-- name: success_ahead
+-- The newest success that is dated later than :until, which is now or a little later.
 SELECT * FROM task
 WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete'
-ORDER BY started_at DESC LIMIT 1;
+  AND started_at > :until AND id > :after
+ORDER BY id DESC LIMIT 1;
 
 -- name: periods_with_rows
 SELECT count(DISTINCT period) AS count FROM task
 WHERE kind = :kind AND target = :target AND period_at > :after AND period_at <= :until
-  AND period NOT LIKE 'forced:%';
+  AND period NOT LIKE 'forced:%' AND period NOT LIKE 'missed:%';
 
 -- name: holders
 -- Who runs in this lane. Kept by: task_one_runs, so there is at most one.
@@ -80,7 +87,8 @@ WHERE status = 'Pending' AND id = (
            SELECT 1 FROM task AS success
            WHERE success.kind = waits.kind AND success.target = waits.target
              AND success.key = waits.key AND success.status = 'Complete'
-             AND success.started_at <= :now AND success.started_at > :now - kind.min_gap_us))
+             AND success.started_at <= :now AND success.started_at > :now - kind.min_gap_us)
+           AND coalesce(kind.future_seen_at <= :now - kind.min_gap_us, TRUE))
       AND (SELECT count(*) FROM task AS here
            WHERE here.status = 'Running' AND json_extract(here.owner, '$.host') = :host
              -- What runs in its caller's process takes no place of the tick's.
@@ -174,7 +182,10 @@ WHERE status = 'Running' AND (lease_at > :lease_at OR started_at > :now);
 SELECT min(due_at) AS at FROM task WHERE status = 'Pending';
 
 -- name: late
-INSERT INTO late (task, at, text) VALUES (:task, :now, :text);
+-- What came too late, kept once however often it is sent, for as long as its task is.
+INSERT INTO late (task, at, text) SELECT :task, :now, :text
+WHERE EXISTS (SELECT 1 FROM task WHERE id = :task)
+  AND NOT EXISTS (SELECT 1 FROM late WHERE task = :task AND text = :text);
 
 -- name: late_of
 SELECT at, text FROM late WHERE task = :task ORDER BY id;
@@ -203,15 +214,15 @@ SELECT task FROM request WHERE id = :id;
 INSERT INTO request (id, task, at) VALUES (:id, :task, :now) ON CONFLICT DO NOTHING;
 
 -- name: prune_tasks
--- Final rows that no guard, gap or alert can still ask for: not the newest of their kind, not the
--- last success, older than the bound.
+-- Final rows that no guard, gap or alert can still ask for: older than the bound, and of no period,
+-- or followed by a success of another chain. So a kind's newest success and what came after it stay.
 DELETE FROM task WHERE id IN (
     SELECT old.id FROM task AS old
     WHERE old.status IN ('Complete', 'Aborted') AND old.ended_at < :before
       AND NOT EXISTS (SELECT 1 FROM item WHERE item.task = old.id AND item.status IN ('Begun', 'Parked'))
       AND NOT EXISTS (SELECT 1 FROM task AS live
                       WHERE live.root = old.root AND live.status IN ('Pending', 'Running'))
-      AND (old.key = CAST(old.root AS TEXT) OR EXISTS (SELECT 1 FROM task AS newer
+      AND (old.period = '' OR EXISTS (SELECT 1 FROM task AS newer
                   WHERE newer.kind = old.kind AND newer.target = old.target
                     AND newer.key = old.key AND newer.id > old.id AND newer.root <> old.root
                     AND newer.status = 'Complete'))
