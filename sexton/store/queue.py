@@ -119,7 +119,8 @@ class StoreQueue:
                 and task.outcome == result.outcome
             )
             if not has_ended_so:
-                text = f"finished late as {result.status} {result.reason}: {result.outcome}"
+                how = f"{result.status}/{result.reason}".rstrip("/")
+                text = f"finished late as {how}: {result.outcome}"
                 self._db.run(SQL.late, {"task": claim.task, "now": now, "text": text})
             return has_ended_so
 
