@@ -95,23 +95,26 @@ class Outboxes:
         return total
 
     def _obey(self, rows: Iterable[tuple[str, str, str]]) -> list[str]:
-        """Enqueue a batch in one transaction; return the ids that are safe to delete there."""
+        """Enqueue a batch in one transaction; return the ids that are safe to delete there.
+
+        What cannot be obeyed stays where it is and is told of once: it must not hold up the rest.
+        """
         obeyed = []
         with self._db.transaction():
             now = self._db.now()
             for id_, name, body in rows:
                 kind = kind_of(self._db, name)
-                try:
-                    request = msgspec.json.decode(body, type=Request, strict=True)
-                except (msgspec.DecodeError, msgspec.ValidationError) as error:
-                    text = f"a request in an outbox cannot be read: {id_}: {error}"
-                    notice(self._db, f"outbox:{id_}", "outbox", name, text, now)
-                    continue
                 if kind is None:
                     text = f"a request in an outbox names the kind {name!r}, which is unknown"
                     notice(self._db, f"outbox:{name}", "outbox", name, text, now)
                     continue
-                self._tasks.enqueue_within(kind, request, now)
+                try:
+                    request = msgspec.json.decode(body, type=Request, strict=True)
+                    self._tasks.enqueue_within(kind, request, now)
+                except (msgspec.DecodeError, msgspec.ValidationError, UsageError) as error:
+                    text = f"a request in an outbox cannot be obeyed: {id_}: {error}"
+                    notice(self._db, f"outbox:{id_}", "outbox", name, text, now)
+                    continue
                 obeyed.append(id_)
         return obeyed
 
