@@ -53,7 +53,8 @@ def migrate(db: Database) -> list[str]:
     Killed in between, the next call goes on where this one stopped. Two at once: the second
     waits, and finds nothing to do.
     """
-    _refuse_foreign(db)
+    with db.transaction():  # so that another's first migration is seen whole, or not at all
+        _refuse_foreign(db)
     if db.pragma("journal_mode", "wal") != "wal":
         raise SchemaError(f"the store {db.path} cannot use write-ahead logging on this file system")
     applied = []

@@ -72,7 +72,7 @@ class Database:
 
     def _is_travelled(self) -> bool:
         """Whether this store's clock was ever set by a test, as it says itself."""
-        if not self._connection.pragma("user_version"):
+        if self._connection.pragma("application_id") != APPLICATION_ID:
             return False
         found = self._connection.execute("SELECT 1 FROM meta WHERE name = 'clock'").fetchone()
         return found is not None
