@@ -74,7 +74,6 @@ class Upkeep:
             with target.backup("main", self._db.connection, "main") as copy:
                 while not copy.done:
                     copy.step(1000)
-            target.pragma("journal_mode", "delete")
         finally:
             target.close()
 
@@ -93,13 +92,15 @@ class Upkeep:
         """
         before = self._db.now() - keep_days * DAY_US
         day = datetime.fromtimestamp(before / 1_000_000, UTC).date().isoformat()
+        with self._db.transaction():
+            slots = self._db.run(LEDGER_SQL.prune_slots, {"day": day})
         pruned = {
+            "slots": slots,
             "items": self._batches(LEDGER_SQL.prune_items, before),
             "tasks": self._batches(TASK_SQL.prune_tasks, before),
             "requests": self._batches(TASK_SQL.prune_requests, before),
         }
         with self._db.transaction():
-            pruned["slots"] = self._db.run(LEDGER_SQL.prune_slots, {"day": day})
             pruned["skips"] = self._db.run(KIND_SQL.prune_skips, {"before": before})
             pruned["notices"] = self._db.run(NOTICE_SQL.prune, {"before": before})
         return pruned

@@ -108,13 +108,23 @@ WHERE scope = :scope AND key = :key AND status = :leaves AND task = :of
 RETURNING key;
 
 -- name: prune_items
--- Ledgers of periods that are long over. What is in doubt stays; a wide scope's keys hold for ever.
+-- Ledgers of chains that are long over: complete, or followed by a newer success. What is in doubt
+-- stays, and what still holds a slot of a cap; a wide scope's keys hold for ever.
 DELETE FROM item WHERE (scope, key) IN (
     SELECT item.scope, item.key FROM item JOIN scope ON scope.id = item.scope
     WHERE scope.kind <> '' AND item.ended_at < :before AND item.status <> 'Parked'
       AND NOT EXISTS (SELECT 1 FROM item AS open
                       WHERE open.scope = item.scope AND (open.ended_at IS NULL
                             OR open.ended_at >= :before))
+      AND NOT EXISTS (SELECT 1 FROM slot WHERE slot.scope = item.scope AND slot.key = item.key)
+      AND NOT EXISTS (
+          SELECT 1 FROM task AS last WHERE last.id = item.task
+          AND (EXISTS (SELECT 1 FROM task AS live WHERE live.root = last.root
+                       AND live.status IN ('Pending', 'Running'))
+               OR NOT EXISTS (SELECT 1 FROM task AS success
+                              WHERE success.kind = last.kind AND success.target = last.target
+                                AND success.key = last.key AND success.status = 'Complete'
+                                AND (success.root = last.root OR success.id > last.id))))
     LIMIT :limit)
 RETURNING key;
 

@@ -38,7 +38,7 @@ CREATE TABLE task (
                   ('', 'failed', 'timed out', 'lost', 'administrator', 'expired', 'superseded')),
     attempt       INTEGER NOT NULL DEFAULT 1 CHECK (attempt >= 1),
     spent         INTEGER NOT NULL DEFAULT 0 CHECK (spent >= 0),  -- attempts before this one that count
-    retry_of      INTEGER REFERENCES task (id) ON DELETE SET NULL,
+    retry_of      INTEGER,                             -- may have been pruned: ids are never reused
     root          INTEGER NOT NULL,                    -- the first attempt of the chain
     payload       TEXT NOT NULL DEFAULT '{}',
     priority      INTEGER NOT NULL DEFAULT 0,
