@@ -270,7 +270,7 @@ def test_an_end_cannot_be_changed_by_another_report(queue: Queue, store: Store) 
 
     assert not queue.finish(claim, FAILED)
     assert statuses(store) == ["Complete"]
-    assert "finished late as Aborted failed" in store.tasks.late(claim.task)[0][1]
+    assert "finished late as Aborted/failed" in store.tasks.late(claim.task)[0][1]
 
 
 def test_a_zombie_cannot_finish_a_task_that_was_swept(
@@ -309,7 +309,7 @@ def test_what_a_zombie_reports_is_kept_once_however_often_it_comes(
     assert not queue.finish(claim, DONE)
     assert not queue.finish(claim, DONE)
     assert [text for _, text in store.tasks.late(claim.task)] == [
-        "finished late as Complete : returned"
+        "finished late as Complete: returned"
     ]
 
 

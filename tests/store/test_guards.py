@@ -1,0 +1,377 @@
+"""The guard on the store: once per period, not again before a gap, one at a time, retries."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from sexton.core import retry
+from sexton.core.kind import Kind
+from sexton.core.queue import Refused, Taken
+from sexton.store.store import Store
+from sexton.store.tasks import Request
+from sexton.testing.clock import Clock
+from sexton.work.holder import nonce
+from tests.store.kit import (
+    ASKED,
+    DAILY,
+    FAILED,
+    GAP,
+    JOINED,
+    OWNER,
+    code,
+    finish,
+    lose,
+    statuses,
+    take,
+    taken,
+)
+
+HOUR_US = 3_600_000_000
+
+
+def fall_due(store: Store, clock: Clock, kind: Kind = DAILY) -> None:
+    """Let the kind be known, and its first period fall due: tomorrow at 07:30."""
+    store.kinds.ensure(kind)
+    clock.travel(hours=19, minutes=30)
+
+
+# --- once per period ----------------------------------------------------------------------------
+
+
+def test_a_new_kind_is_not_due_before_its_first_period(store: Store) -> None:
+    answer = take(store, DAILY)
+
+    assert isinstance(answer, Refused)
+    assert (answer.skip.code, answer.period) == ("not due", "2026-03-03T07:30")
+
+
+def test_a_period_is_done_once_whoever_calls(store: Store, clock: Clock) -> None:
+    fall_due(store, clock)
+    claim = taken(store, DAILY)
+    assert claim.period == "2026-03-03T07:30"
+    assert code(store, DAILY) == "running"
+    finish(store, claim)
+
+    assert code(store, DAILY) == "complete"
+    clock.travel(hours=23)
+    assert code(store, DAILY) == "complete"
+    clock.travel(hours=1)
+    assert taken(store, DAILY).period == "2026-03-04T07:30"
+
+
+def test_a_call_and_a_tick_share_the_period(store: Store, clock: Clock) -> None:
+    fall_due(store, clock)
+    asked = store.rounds.schedule()
+
+    assert taken(store, DAILY).task == asked[0].id
+    assert store.rounds.schedule() == []
+    assert store.queue(OWNER).claim(nonce()) is None
+
+
+def test_a_tick_after_a_call_asks_for_nothing(store: Store, clock: Clock) -> None:
+    fall_due(store, clock)
+    finish(store, taken(store, DAILY))
+
+    assert store.rounds.schedule() == []
+
+
+def test_a_call_shortly_before_takes_the_coming_period(store: Store, clock: Clock) -> None:
+    early = msgspec.structs.replace(DAILY, early_us=4 * HOUR_US)
+    store.kinds.ensure(early)
+    clock.travel(hours=17)
+
+    claim = taken(store, early)
+    assert claim.period == "2026-03-03T07:30"
+    finish(store, claim)
+    clock.travel(hours=2, minutes=30)
+    assert store.rounds.schedule() == []
+    assert code(store, early) == "complete"
+
+
+def test_an_edited_schedule_never_fires_retroactively(store: Store, clock: Clock) -> None:
+    fall_due(store, clock)
+    edited = msgspec.structs.replace(DAILY, schedule="0 6 * * *")
+
+    assert code(store, edited) == "not due"
+    assert store.rounds.schedule() == []
+
+
+def test_an_edited_limit_keeps_the_schedule(store: Store, clock: Clock) -> None:
+    fall_due(store, clock)
+
+    assert taken(store, msgspec.structs.replace(DAILY, timeout_us=5)).period == "2026-03-03T07:30"
+
+
+def test_force_opens_a_period_of_its_own_with_its_reason(store: Store, clock: Clock) -> None:
+    fall_due(store, clock)
+    finish(store, taken(store, DAILY))
+
+    claim = taken(store, DAILY, force="the mails were lost")
+
+    assert claim.period == f"forced:{claim.task}"
+    assert store.tasks.get(claim.task).note == "the mails were lost"
+    finish(store, claim)
+    assert code(store, DAILY) == "complete"
+
+
+def test_force_does_not_run_beside_a_live_run(store: Store, clock: Clock) -> None:
+    fall_due(store, clock)
+    taken(store, DAILY)
+
+    assert code(store, DAILY, force="now") == "running"
+
+
+# --- retries ------------------------------------------------------------------------------------
+
+
+def test_a_call_tries_again_at_once_until_the_attempts_are_used_up(
+    store: Store, clock: Clock
+) -> None:
+    fall_due(store, clock)
+    for attempt in (1, 2, 3):
+        claim = taken(store, DAILY)
+        assert claim.attempt == attempt
+        finish(store, claim, FAILED)
+
+    assert code(store, DAILY) == "exhausted"
+    assert statuses(store, "daily") == ["Aborted/failed"] * 3
+    assert [notice["name"] for notice in store.tasks.notices()] == ["failed:1"]
+
+
+def test_a_tick_waits_for_the_delay(store: Store, clock: Clock) -> None:
+    fall_due(store, clock)
+    store.rounds.schedule()
+    queue = store.queue(OWNER)
+    claim = queue.claim(nonce())
+    assert claim is not None
+    queue.enter(claim, "")
+    queue.finish(claim, FAILED)
+
+    assert queue.claim(nonce()) is None
+    clock.travel(minutes=30)
+    again = queue.claim(nonce())
+    assert again is not None
+    assert (again.attempt, again.period, again.root) == (2, claim.period, claim.root)
+
+
+def test_without_retry_a_failure_is_final_and_a_loss_is_made_good_once(
+    store: Store, clock: Clock
+) -> None:
+    plain = msgspec.structs.replace(DAILY, retry=retry.Retry())
+    fall_due(store, clock, plain)
+    lose(store, taken(store, plain))
+    lose(store, taken(store, plain))
+
+    assert code(store, plain) == "exhausted"
+    assert statuses(store, "daily") == ["Aborted/lost", "Aborted/lost"]
+    clock.travel(hours=24)
+    finish(store, taken(store, plain), FAILED)
+    assert code(store, plain) == "exhausted"
+    assert [notice["code"] for notice in store.tasks.notices()] == ["failed", "lost"]
+
+
+def test_an_attempt_past_midnight_still_belongs_to_its_period(store: Store, clock: Clock) -> None:
+    late = msgspec.structs.replace(DAILY, schedule="50 23 * * *")
+    store.kinds.ensure(late)
+    clock.travel(hours=11, minutes=50)
+    finish(store, taken(store, late), FAILED)
+    clock.travel(hours=1)
+
+    claim = taken(store, late)
+
+    assert (claim.period, claim.attempt) == ("2026-03-02T23:50", 2)
+
+
+def test_no_retry_begins_after_the_expiry(store: Store, clock: Clock) -> None:
+    short = msgspec.structs.replace(DAILY, expires_us=HOUR_US // 2)
+    fall_due(store, clock, short)
+
+    finish(store, taken(store, short), FAILED)
+
+    assert statuses(store, "daily") == ["Aborted/failed"]
+    assert len(store.tasks.notices()) == 1
+
+
+def test_a_period_that_a_person_ended_is_not_begun_again(store: Store, clock: Clock) -> None:
+    fall_due(store, clock)
+    store.rounds.schedule()
+    store.tasks.abort(1, "ann")
+
+    assert code(store, DAILY) == "aborted"
+    assert store.tasks.notices() == []
+    clock.travel(hours=24)
+    assert taken(store, DAILY).period == "2026-03-04T07:30"
+
+
+# --- minimum gap --------------------------------------------------------------------------------
+
+
+def test_a_gap_is_measured_from_the_start_of_the_last_success(store: Store, clock: Clock) -> None:
+    claim = taken(store, GAP)
+    clock.travel(hours=3)
+    finish(store, claim)
+    clock.travel(hours=16, minutes=59)
+    assert code(store, GAP) == "gap"
+
+    clock.travel(minutes=1)
+
+    assert taken(store, GAP).period == f"after:{claim.task}"
+
+
+def test_a_run_longer_than_the_gap_may_be_followed_at_once(store: Store, clock: Clock) -> None:
+    claim = taken(store, GAP)
+    clock.travel(hours=21)
+    assert code(store, GAP) == "running"
+    finish(store, claim)
+
+    assert taken(store, GAP).attempt == 1
+
+
+def test_a_failure_opens_no_gap(store: Store) -> None:
+    finish(store, taken(store, GAP), FAILED)
+
+    assert taken(store, GAP).attempt == 2
+
+
+@pytest.mark.parametrize("how", ["aborted", "expired"])
+def test_a_gap_that_a_person_or_an_expiry_ended_is_no_stop_for_ever(
+    store: Store, clock: Clock, how: str
+) -> None:
+    request = Request(start_before=store.now() + HOUR_US)
+    id_ = store.tasks.enqueue(GAP, request).id
+    if how == "aborted":
+        store.tasks.abort(id_, "ann")
+    clock.travel(hours=2)
+    store.rounds.expire()
+
+    finish(store, taken(store, GAP))
+
+    assert code(store, GAP) == "gap"
+
+
+def test_a_request_for_a_kind_with_a_gap_waits_until_it_is_over(store: Store, clock: Clock) -> None:
+    finish(store, taken(store, GAP))
+    asked = store.tasks.enqueue(GAP, Request()).task
+    assert asked is not None
+    assert asked.due_at == store.now() + 20 * HOUR_US
+    assert store.queue(OWNER).claim(nonce()) is None
+
+    clock.travel(hours=20)
+
+    assert store.queue(OWNER).claim(nonce()) is not None
+
+
+def test_a_success_in_the_future_delays_by_one_gap_and_alerts_once(
+    store: Store, clock: Clock
+) -> None:
+    clock.travel(days=1400)
+    claim = taken(store, GAP)
+    finish(store, claim)
+    clock.travel(days=-1400)
+
+    assert code(store, GAP) == "gap"
+    clock.travel(hours=19)
+    assert code(store, GAP) == "gap"
+    clock.travel(hours=1)
+    again = taken(store, GAP)
+    assert again.period == f"after:{claim.task}"
+    finish(store, again)
+    assert [notice["name"] for notice in store.tasks.notices("rotate")] == [f"future:{claim.task}"]
+
+
+def test_after_a_success_in_the_future_the_gap_goes_on_from_what_came_since(
+    store: Store, clock: Clock
+) -> None:
+    clock.travel(days=1400)
+    finish(store, taken(store, GAP))
+    clock.travel(days=-1400)
+    assert code(store, GAP) == "gap"
+    clock.travel(hours=20)
+    finish(store, taken(store, GAP))
+
+    assert code(store, GAP) == "gap"
+    clock.travel(hours=20)
+    assert isinstance(take(store, GAP), Taken)
+
+
+# --- asked for ----------------------------------------------------------------------------------
+
+
+def test_calls_of_a_kind_that_is_asked_for_do_not_wait_for_each_other(store: Store) -> None:
+    assert taken(store, ASKED).task != taken(store, ASKED).task
+
+
+def test_a_call_adopts_the_request_that_waits(store: Store) -> None:
+    asked = store.tasks.enqueue(JOINED, Request(key="", payload='{"n":1}'))
+
+    claim = taken(store, JOINED, key="", payload='{"n":2}')
+
+    assert (claim.task, claim.payload) == (asked.id, '{"n":2}')
+
+
+def test_a_call_behind_a_live_run_is_refused_and_leaves_the_request_that_waits(
+    store: Store,
+) -> None:
+    running = taken(store, JOINED, key="")
+    store.tasks.enqueue(JOINED, Request(key=""))
+
+    assert code(store, JOINED, key="") == "running"
+    assert statuses(store) == ["Running", "Pending"]
+    finish(store, running)
+    assert isinstance(take(store, JOINED, key=""), Taken)
+
+
+def test_a_lane_is_one_for_all_kinds_that_name_it(store: Store) -> None:
+    backup, vacuum = (Kind(name=name, lane="disk") for name in ("backup", "vacuum"))
+    claim = taken(store, backup)
+
+    assert code(store, vacuum) == "lane"
+    finish(store, claim)
+    assert isinstance(take(store, vacuum), Taken)
+
+
+# --- joining ------------------------------------------------------------------------------------
+
+
+def test_requests_that_wait_join_and_lose_no_change(store: Store) -> None:
+    now = store.now()
+    first = store.tasks.enqueue(JOINED, Request(key="", payload='"old"', at=now + 5, priority=7))
+    second = store.tasks.enqueue(JOINED, Request(key="", payload='"new"', at=now + 2, priority=1))
+
+    assert (second.is_new, second.id) == (False, first.id)
+    task = store.tasks.get(first.id)
+    assert (task.payload, task.due_at, task.priority) == ('"new"', now + 2, 7)
+
+
+def test_a_request_without_an_expiry_takes_it_from_the_one_it_joins(store: Store) -> None:
+    store.tasks.enqueue(JOINED, Request(key="", start_before=store.now() + 5))
+    asked = store.tasks.enqueue(JOINED, Request(key=""))
+
+    assert store.tasks.get(asked.id).expires_at is None
+
+
+def test_a_request_while_one_runs_waits_behind_it_once(store: Store) -> None:
+    taken(store, JOINED, key="")
+    first = store.tasks.enqueue(JOINED, Request(key="", payload='"a"'))
+    second = store.tasks.enqueue(JOINED, Request(key="", payload='"b"'))
+
+    assert first.id == second.id
+    assert statuses(store) == ["Running", "Pending"]
+    assert store.tasks.get(first.id).payload == '"b"'
+
+
+def test_a_request_sent_again_is_obeyed_once(store: Store) -> None:
+    first = store.tasks.enqueue(ASKED, Request(id="r1"))
+    finish(store, taken(store, ASKED))
+    again = store.tasks.enqueue(ASKED, Request(id="r1"))
+
+    assert (again.is_new, again.id) == (False, first.id)
+    assert store.tasks.count() == {"Pending": 1, "Complete": 1}
+
+
+def test_a_kind_with_a_schedule_is_not_asked_for_without_a_reason(store: Store) -> None:
+    with pytest.raises(Exception, match="could touch everyone again"):
+        store.tasks.enqueue(DAILY, Request())
+
+    assert store.tasks.enqueue(DAILY, Request(force="lost mails")).is_new
