@@ -1,21 +1,24 @@
 """What all commands share: the table, the parser, the errors, the exit codes.
 
 A command is a module with `configure(parser)`, which declares its words, and `run(args)`, which
-returns an exit code. `sexton --help` reads only this table.
+returns an exit code. `sexton --help` reads only this table; a command loads only its own module.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from contextlib import suppress
+from typing import NamedTuple, TextIO
 
 from sexton import __version__
+from sexton.cli.say import warn
+from sexton.cli.words import Parser, nearest, refuse_unreadable
 from sexton.core import errors
-from sexton.core.errors import SextonError
+from sexton.core.errors import SextonError, UsageError
 
 
 class Entry(NamedTuple):
@@ -29,72 +32,143 @@ class Entry(NamedTuple):
 COMMANDS = {
     "init": Entry("init", "Start", "make a settings file, a store and an example"),
     "sync": Entry("sync", "Start", "register what the application declares"),
+    "install": Entry("install", "Start", "let cron or systemd start the tick"),
+    "doctor": Entry("doctor", "Start", "look for what keeps tasks from running"),
+    "completion": Entry("completion", "Start", "print completion for bash, zsh or fish"),
     "tick": Entry("tick", "Run", "one pass: sweep, schedule, run until nothing is due"),
+    "watch": Entry("watch", "Run", "tick without end, for those who want a worker"),
     "run": Entry("run", "Run", "call one kind through the guard, now and here"),
+    "enqueue": Entry("enqueue", "Run", "ask for a task; the next tick runs it"),
+    "once": Entry("once", "Run", "run any program once a period, without Python"),
+    "item": Entry("item", "Run", "begin and end items of a running task, from any language"),
+    "tasks": Entry("tasks", "Look", "list tasks, newest first"),
+    "show": Entry("show", "Look", "show one task: its attempts, its output, what came late"),
+    "kinds": Entry("kinds", "Look", "list what is registered, and what comes next"),
+    "why": Entry("why", "Look", "say why a kind did or did not do something"),
+    "next": Entry("next", "Look", "list the next moments of a kind or of a schedule"),
+    "lint": Entry("lint", "Look", "say what may not be meant in a schedule"),
+    "items": Entry("items", "Look", "list the ledger of a kind, or what is in doubt"),
+    "abort": Entry("abort", "Act", "end a task, and all of its processes"),
+    "settle": Entry("settle", "Act", "say what became of an item in doubt"),
+    "kv": Entry("kv", "Act", "read and write the key-value store"),
+    "migrate": Entry("migrate", "Keep", "bring the store to this version's schema"),
+    "backup": Entry("backup", "Keep", "copy the live store to a new file"),
+    "prune": Entry("prune", "Keep", "forget what is long over"),
+    "check": Entry("check", "Keep", "verify every invariant of the live store"),
 }
 
-EPILOG = """exit codes:
+EXIT_CODES = """exit codes:
   0   done, or nothing to do
-  1   a task failed
+  1   a task failed, or the answer is no
   2   the words were not understood
   75  the store could not be reached or written: nothing was begun, try again
-  78  the configuration must be mended
+  78  the configuration must be mended"""
 
-Each command explains itself: sexton COMMAND --help"""
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def run(words: Sequence[str]) -> int:
     """Parse and run one command; errors become one sentence on stderr and an exit code."""
+    _speak_safely()
     try:
-        return _run(list(words))
+        code = _run(list(words))
+        sys.stdout.flush()
+        return code
     except SextonError as error:
         tell(error)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        _say_no_more()
+        return errors.DONE
+    except OSError as error:
+        _say_no_more()
+        warn(f"sexton: {error}")
+        return errors.STORE_UNREACHABLE
     except KeyboardInterrupt:
-        print("sexton: interrupted", file=sys.stderr)
-        return 130
+        warn("sexton: interrupted")
+        return INTERRUPTED
+
+
+def _speak_safely() -> None:
+    """A character that the terminal's encoding lacks is shown as an escape, never an exception.
+
+    Where a stream was closed before we began, nothing is said.
+    """
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
+
+
+def _say_no_more() -> None:
+    """What is still in the buffer must not fail once more when the interpreter ends."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: list[str]) -> int:
-    name = next((word for word in words if not word.startswith("-")), "")
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    if words[:1] in ([], ["-h"], ["--help"]):
+        print(overview())
+        return errors.DONE
+    if words[0] == "--version":
+        print(f"sexton {__version__}")
+        return errors.DONE
+    name = words[0]
+    refuse_unreadable([name])
     if name not in COMMANDS:
-        parser = _parser(list(COMMANDS))
-        parser.parse_args(words)
-        parser.print_help()
-        return errors.USAGE if name else errors.DONE
-    args = _parser([name]).parse_args(words)
-    module = importlib.import_module(f"sexton.cli.{COMMANDS[name].module}")
-    code: int = module.run(args)
+        near = nearest(name, COMMANDS)
+        hint = f"Did you mean sexton {near}?" if near else "`sexton --help` lists the commands."
+        raise UsageError(f"there is no command {name!r}", hint=hint)
+    return _run_command(name, words[1:])
+
+
+def _run_command(name: str, words: list[str]) -> int:
+    # What follows `--` may be a program's own words, and bytes of any kind.
+    refuse_unreadable(words[: words.index("--")] if "--" in words else words)
+    parser = parser_of(name)
+    try:
+        args = parser.parse_args(words)
+    except SystemExit as end:  # argparse has printed the help
+        return errors.DONE if end.code in (None, 0) else errors.USAGE
+    code: int = importlib.import_module(f"sexton.cli.{COMMANDS[name].module}").run(args)
     return code
 
 
-def _parser(names: list[str]) -> argparse.ArgumentParser:
-    """The parser for these commands; a single one is configured in full."""
-    parser = argparse.ArgumentParser(
-        prog="sexton",
-        description="Runs tasks so that each happens once, with nothing left running.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def parser_of(name: str) -> Parser:
+    """The parser of one command; its help is the docstring of its module."""
+    module = importlib.import_module(f"sexton.cli.{COMMANDS[name].module}")
+    parser = Parser(
+        prog=f"sexton {name}", description=(module.__doc__ or "").strip(), epilog=EXIT_CODES
     )
-    parser.add_argument("--version", action="version", version=f"sexton {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=False)
-    for name in names:
-        entry = COMMANDS[name]
-        one = commands.add_parser(
-            name, help=entry.summary, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        if len(names) == 1:
-            module = importlib.import_module(f"sexton.cli.{entry.module}")
-            one.description = (module.__doc__ or "").strip()
-            module.configure(one)
+    module.configure(parser)
     return parser
+
+
+def overview() -> str:
+    """All commands in their groups."""
+    lines = [
+        "usage: sexton COMMAND …",
+        "",
+        "Runs tasks so that each happens once, with nothing left running.",
+    ]
+    group = ""
+    for name, entry in COMMANDS.items():
+        if entry.group != group:
+            group = entry.group
+            lines += ["", f"{group}:"]
+        lines.append(f"  {name:<12}{entry.summary}")
+    return "\n".join([*lines, "", EXIT_CODES, "", "Each explains itself: sexton COMMAND --help"])
 
 
 def tell(error: SextonError) -> None:
     """Say an error on stderr: what, and what to do now."""
-    print(f"sexton: {error}", file=sys.stderr)
+    warn(f"sexton: {error}")
     if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+        warn(f"  {error.hint}")

@@ -25,11 +25,14 @@ def is_all_done() -> bool:
     return ping is not None
 
 
-def send_ping(url: str) -> None:
-    """Tell whoever watches from outside that a tick came, by a process that nobody waits for."""
+def send_ping(url: str) -> int:
+    """Tell whoever watches from outside that a tick came, by a process that nobody waits for.
+
+    Returns its pid, for one that stays long enough to reap it.
+    """
     nothing = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
     argv = [sys.executable, "-m", "sexton.work.ping", url]
-    os.posix_spawn(sys.executable, argv, os.environ, file_actions=nothing, setsid=True)
+    return os.posix_spawn(sys.executable, argv, os.environ, file_actions=nothing, setsid=True)
 
 
 def store_path() -> str:

@@ -1,22 +1,39 @@
 """Call one kind through the guard, now and in this process; say in a sentence what happened.
 
-sexton run daily_summary             # does nothing if the period is done already
-sexton run daily_summary --plan      # whom it would touch; touches nobody
-sexton run daily_summary --force "mails were lost on the way"
-sexton run resize image=a.png width=400
+    sexton run daily_summary             # does nothing if the period is done already
+    sexton run daily_summary --plan      # whom it would touch; touches nobody
+    sexton run daily_summary --force "mails were lost on the way"
+    sexton run resize image=a.png width=400
+
+What the kind prints goes to the terminal. While a plan of many runs, a terminal shows how far it
+is. Exit code 1 if it failed, or if this period can no longer be done.
+
+As JSON: {"code", "sentence", "ran", "ok", "counts", "period", "task"}; with --plan: {"kind",
+"period", "keys", "counts"}.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Any
 
 from sexton.app import place as places
-from sexton.app.command import Command
+from sexton.app.command import Command, call_program
 from sexton.app.load import load
 from sexton.app.plan import Plan
-from sexton.cli.say import say_json
+from sexton.app.sexton import Sexton
+from sexton.app.task import Task
+from sexton.cli.progress import Bar
+from sexton.cli.say import one_line, say, say_json, warn
+from sexton.cli.signals import Signals
 from sexton.core import errors
-from sexton.core.errors import UsageError
+from sexton.core.errors import SextonError, UsageError
+from sexton.core.outcome import Outcome
+from sexton.core.task import Reason
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,30 +42,96 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--plan", action="store_true", help="only count and show whom it would touch")
     how.add_argument("--force", metavar="REASON", help="run in a period of its own, done or not")
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:
-    declared = load(places.find())[args.kind]
+    app = load(places.find())
+    try:
+        return _run(app, args)
+    finally:
+        app.close()
+
+
+def _run(app: Sexton, args: argparse.Namespace) -> int:
+    declared = app[args.kind]
     if isinstance(declared, Command):
-        if args.payload:
-            raise UsageError(f"{args.kind} takes no payload")
-        outcome = declared.force(args.force) if args.force is not None else declared()
-    else:
-        values = declared.payload.decode(declared.payload.read(args.payload))
-        if args.plan:
-            return _preview(declared, values, args)
-        outcome = (
-            declared.force(args.force, **values) if args.force is not None else declared(**values)
-        )
-    if args.json:
+        return _run_command(app, declared, args)
+    values = declared.payload.decode(declared.payload.read(args.payload))
+    if args.plan:
+        return _preview(declared, values, args)
+    return _answered(lambda: _call(declared, values, args), args)
+
+
+def _call(
+    declared: Task[..., Any], values: dict[str, Any], args: argparse.Namespace
+) -> Outcome[Any]:
+    with Bar(args.kind) as bar:
+        if isinstance(declared, Plan):
+            declared.progress = bar.show
+        if args.force is not None:
+            return declared.force(args.force, **values)
+        return declared(**values)
+
+
+def _answered(call: Callable[[], Outcome[Any]], args: argparse.Namespace) -> int:
+    """Run and say what happened. The kind's own exception is shown as it is; it is recorded."""
+    try:
+        with redirect_stdout(sys.stderr if args.json else sys.stdout):
+            outcome = call()
+    except (SextonError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 -- foreign code, also its SystemExit
+        traceback.print_exc()
+        warn(f"sexton: {args.kind} failed: {one_line(f'{type(error).__name__}: {error}')}")
+        return errors.TASK_FAILED
+    return say_outcome(outcome, args.json)
+
+
+def say_outcome(outcome: Outcome[Any], as_json: bool) -> int:
+    """Answer with an outcome; the exit code that it means."""
+    if as_json:
         say_json({name: getattr(outcome, name) for name in _SHOWN})
     else:
-        print(outcome)
+        say(one_line(str(outcome)))
     return errors.DONE if outcome.ok else errors.TASK_FAILED
 
 
 _SHOWN = ("code", "sentence", "ran", "ok", "counts", "period", "task")
+
+
+def _run_command(app: Sexton, declared: Command, args: argparse.Namespace) -> int:
+    if args.payload or args.plan:
+        raise UsageError(f"{args.kind} is a command: it has no payload and no plan")
+    if args.force is not None and not args.force.strip():
+        raise UsageError("--force needs a reason; it is recorded beside the run")
+    with Signals() as signals:
+        outcome = call_program(
+            app.here,
+            declared.kind,
+            declared.argv,
+            force=(args.force or "").strip(),
+            tee=tee_to(args.json),
+            stop=stop_by(signals),
+        )
+    return say_outcome(outcome, args.json)
+
+
+def tee_to(is_json: bool) -> Callable[[bytes], None]:
+    """Pass a program's output on, byte for byte; to stderr where stdout is for JSON."""
+    stream = sys.stderr if is_json else sys.stdout
+
+    def tee(data: bytes) -> None:
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+
+    return tee
+
+
+def stop_by(signals: Signals) -> Callable[[], Reason]:
+    """A signal ends the program, and leaves the task lost: the next call makes it good."""
+    return lambda: "lost" if signals.asked else ""
 
 
 def _preview(declared: object, values: dict[str, object], args: argparse.Namespace) -> int:
@@ -56,7 +139,10 @@ def _preview(declared: object, values: dict[str, object], args: argparse.Namespa
         raise UsageError(f"{args.kind} is no plan: it has nobody to show")
     preview = declared.plan(**values)
     if args.json:
-        say_json(preview)
-    else:
-        print(preview)
+        shape = {"kind": preview.kind, "period": preview.period}
+        say_json({**shape, "keys": preview.keys, "counts": preview.counts})
+        return errors.DONE
+    for key in preview.keys:
+        say(one_line(key))
+    warn(str(preview))
     return errors.DONE

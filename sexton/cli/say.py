@@ -1,12 +1,160 @@
-"""How commands speak: text for people, `--json` for programs, colour only on terminals."""
+"""How commands speak: text for people, one JSON document for programs, colour only on terminals.
+
+What stands in rows came from anywhere, so nothing of it reaches a terminal as it is: characters
+that act instead of showing are written as escapes, in text and in JSON.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import IO, Any, NamedTuple
 
-import msgspec
+from sexton.core.instant import Instant, iso, to_datetime
+from sexton.work.capture import shown
+
+_COLOURS = {"red": 31, "green": 32, "yellow": 33, "faint": 2, "bold": 1}
+COLUMN_MIN = 12  # a last column narrower than this is not cut to fit
+GAP = "  "
 
 
-def say_json(value: object) -> None:
-    """One line of JSON on stdout."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+class Ink(NamedTuple):
+    """A cell of a table that has a colour where there are colours."""
+
+    text: str
+    colour: str
+
+
+Cell = str | Ink
+
+
+def say(text: str = "") -> None:
+    """One line, or several, on stdout."""
+    print(shown(_bytes(text)))
+
+
+def say_json(value: Any) -> None:
+    """One JSON document on one line of stdout; what may act on a terminal is escaped."""
+    print(as_json(value))
+
+
+def as_json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in text)
+
+
+def warn(text: str) -> None:
+    """One line, or several, on stderr."""
+    print(shown(_bytes(text)), file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """Text of a row as part of a line: controls, also line ends and tabs, are shown as escapes."""
+    safe = shown(_bytes(text))
+    return safe.replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def paint(text: str, colour: str, stream: IO[str] | None = None) -> str:
+    """The text in a colour, if the stream takes colours."""
+    if not colour or not has_colours(stream or sys.stdout):
+        return text
+    return f"\033[{_COLOURS[colour]}m{text}\033[0m"
+
+
+def has_colours(stream: IO[str]) -> bool:
+    """Whether a person reads it on a terminal that has colours. Source: no-color.org."""
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    return stream.isatty() and not is_plain
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """Rows in columns, aligned by what they take on a screen; the last is cut to fit a terminal."""
+    lines = [[_ink(cell) for cell in row] for row in rows]
+    titles = [Ink(heading, "bold") for heading in headings]
+    widths = [max(width(row[i].text) for row in [titles, *lines]) for i in range(len(titles))]
+    widths[-1] = min(widths[-1], _last_width(widths))
+    for row in [titles, *lines]:
+        cells = [_padded(cell, widths[i]) for i, cell in enumerate(row[:-1])]
+        last = paint(cut(row[-1].text, widths[-1]), row[-1].colour)
+        print(GAP.join([*cells, last]).rstrip())
+
+
+def _ink(cell: Cell) -> Ink:
+    text, colour = (cell.text, cell.colour) if isinstance(cell, Ink) else (cell, "")
+    return Ink(one_line(text), colour)
+
+
+def _padded(cell: Ink, columns: int) -> str:
+    return paint(cell.text, cell.colour) + " " * (columns - width(cell.text))
+
+
+def _last_width(widths: list[int]) -> int:
+    if not sys.stdout.isatty():
+        return sys.maxsize
+    left = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(GAP) * (len(widths) - 1)
+    return max(left, COLUMN_MIN)
+
+
+def width(text: str) -> int:
+    """The columns that a text takes on a screen: accents of their own none, wide characters two."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(sign) for sign in text)
+
+
+def _columns(sign: str) -> int:
+    if unicodedata.category(sign) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(sign) in {"W", "F"} else 1
+
+
+def cut(text: str, columns: int) -> str:
+    """The text, shortened with `…` if it takes more columns."""
+    if width(text) <= columns:
+        return text
+    kept, taken = "", 1
+    for sign in text:
+        taken += _columns(sign)
+        if taken > columns:
+            break
+        kept += sign
+    return f"{kept}…"
+
+
+def fields(pairs: Iterable[tuple[str, Cell]]) -> None:
+    """Names and values, one a line; those without a value are left out."""
+    lines = [(name, _ink(cell)) for name, cell in pairs]
+    lines = [(name, cell) for name, cell in lines if cell.text]
+    longest = max((len(name) for name, _ in lines), default=0)
+    for name, cell in lines:
+        print(f"{paint(name.ljust(longest), 'faint')}  {paint(cell.text, cell.colour)}")
+
+
+def when(instant: Instant | None) -> str:
+    """A moment for a person: in this machine's own zone, to the second; '' for none."""
+    if instant is None:
+        return ""
+    return to_datetime(instant).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def stamp(instant: Instant | None) -> str | None:
+    """A moment for a program: ISO 8601 in UTC, to the microsecond; None for none."""
+    return None if instant is None else iso(instant, exact=True)
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -173,6 +173,11 @@ class Rounds:
             kinds.SQL.clock_went_back, values | {"next_at": coming.due_at if coming else None}
         )
 
+    def last_tick(self) -> tuple[Instant, str] | None:
+        """When the last tick came, and on which host; None: none ever did."""
+        row = self._db.one(MARK.get, {"name": "tick"})
+        return (int(row["at"]), str(row["text"])) if row else None
+
     def next_at(self) -> Instant | None:
         """When anything falls due next: a schedule's moment or a row that waits."""
         instants = [

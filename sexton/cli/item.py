@@ -1,0 +1,108 @@
+"""Begin and end items of a running task, so that a program in any language has a ledger.
+
+Inside what `sexton once`, or a command kind, runs (SEXTON_TASK tells which task it is):
+
+    for id in $(subscribers); do
+        if sexton item begin "$id"; then
+            send "$id" && sexton item done "$id" || sexton item failed "$id"
+        fi
+    done
+
+`begin` answers with exit code 0 where the item is yours to do, on disk, and 1 where it is not:
+done before, in doubt, or somebody else's. After a crash the next attempt skips what is done. An
+item that failed is begun again by the next attempt, unless --for-good.
+
+As JSON: begin {"key", "is_yours", "why", "tries"}; done and failed {"key", "status"}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Literal
+
+from sexton.cli.opened import opened
+from sexton.cli.say import say_json, warn
+from sexton.cli.words import task_id
+from sexton.core import errors
+from sexton.core.errors import UsageError
+from sexton.core.item import key_text
+from sexton.core.ledger import Begun, Ended
+from sexton.store.store import Store
+
+ACTS = ("begin", "done", "failed")
+NOTE_LENGTH_MAX = 500
+WHY = {
+    "leave": "settled before",
+    "parked": "in doubt: parked for a person",
+    "skipped": "in doubt: skipped",
+    "elsewhere": "another live task does it now",
+    "capped": "its cap is used up today",
+    "probe": "in doubt",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("act", choices=ACTS, help="what happens to the item")
+    parser.add_argument("key", help="the item's key")
+    parser.add_argument("--note", default="", metavar="TEXT", help="kept beside it")
+    parser.add_argument("--for-good", action="store_true", help="failed: never try it again")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def run(args: argparse.Namespace) -> int:
+    task, key = _task(), _key(args.key)
+    if args.for_good and args.act != "failed":
+        raise UsageError("--for-good belongs to `sexton item failed`")
+    with opened() as (_, store):
+        if args.act == "begin":
+            return _say_begun(store.items.begin(task, key), args)
+        _refuse_unbegun(store, task, key)
+        status = _status(args)
+        store.items.end(task, Ended(key, status, args.note[:NOTE_LENGTH_MAX]))
+    if args.json:
+        say_json({"key": key, "status": status})
+    return errors.DONE
+
+
+def _status(args: argparse.Namespace) -> Literal["Done", "Failed", "Rejected"]:
+    if args.act == "done":
+        return "Done"
+    return "Rejected" if args.for_good else "Failed"
+
+
+def _task() -> int:
+    text = os.environ.get("SEXTON_TASK", "")
+    if not text:
+        raise UsageError(
+            "SEXTON_TASK is not set: items belong to a running task",
+            hint="Call this from the program that `sexton once … -- PROGRAM` runs.",
+        )
+    return task_id(text)
+
+
+def _key(text: str) -> str:
+    try:
+        return key_text(text)
+    except TypeError as error:
+        raise UsageError(str(error)) from error
+
+
+def _refuse_unbegun(store: Store, task: int, key: str) -> None:
+    """An end that no *begin* came before is a slip in the program, and would mark nothing."""
+    kind = store.tasks.get(task).kind
+    if not any(entry.task == task for entry in store.items.entries(kind, key=key)):
+        raise UsageError(
+            f"task {task} has not begun the item {key!r}", hint=f"First: sexton item begin {key}"
+        )
+
+
+def _say_begun(begun: Begun, args: argparse.Namespace) -> int:
+    is_yours = begun.step == "begin"
+    why = "" if is_yours else WHY[begun.step]
+    if args.json:
+        shape = {"key": begun.key, "is_yours": is_yours, "why": why, "tries": begun.tries}
+        say_json(shape)
+    elif not is_yours:
+        warn(f"sexton: item {begun.key} is not yours to do: {why}")
+    return errors.DONE if is_yours else errors.TASK_FAILED

@@ -1,0 +1,225 @@
+"""What doctor looks at: each look is a function that answers with findings.
+
+Those about the machine read files and /proc and change nothing; those about the store ask it what
+any tick would ask.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from sexton.app.place import Place
+from sexton.core.instant import DAY_US, MINUTE_US, Instant, ago, iso
+from sexton.core.schedule import findings
+from sexton.core.task import ABORTED, PENDING, RUNNING
+from sexton.store.idle import CLOCK_STEP_US, has_changed
+from sexton.store.rows import NOTIFY_KIND
+from sexton.store.store import NETWORK_FILE_SYSTEMS, Store, file_system_of
+from sexton.work import host
+
+Level = Literal["ok", "warn", "bad"]
+
+CRON_NAMES = {"anacron", "cron", "crond", "cronie", "dcron", "fcron", "supercronic"}
+TICK_LATE_US = 3 * MINUTE_US
+SPACE_BAD_BYTES = 10 << 20
+SPACE_LOW_BYTES = 200 << 20
+WAL_LARGE_BYTES = 64 << 20
+EARLIEST_US = 1_735_689_600_000_000  # 2025-01-01: no machine that runs this is older
+NAMED_MAX = 5
+_TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
+
+
+class Finding(NamedTuple):
+    """What one look found: `about` what, in words, and what to do about it ('' = nothing)."""
+
+    level: Level
+    about: str
+    text: str
+    hint: str = ""
+
+
+# --- the machine --------------------------------------------------------------------------------
+
+
+def disk(path: str) -> Iterator[Finding]:
+    """Whether the store can be written, has room, and lies where SQLite can lock."""
+    directory = os.path.dirname(path)
+    kind = file_system_of(os.path.realpath(path), "/proc/self/mounts")
+    if kind in NETWORK_FILE_SYSTEMS:
+        text = f"the store lies on a network file system ({kind})"
+        yield Finding("bad", "disk", text, "Put it on a local disk: SQLite cannot lock there.")
+    if not (os.access(path, os.W_OK) and os.access(directory, os.W_OK)):
+        text = f"{path} or its directory cannot be written by this user"
+        yield Finding("bad", "disk", text, "Run as the user whom they belong to.")
+    yield _space(directory)
+    yield from _strangers(path, directory)
+
+
+def _space(directory: str) -> Finding:
+    found = os.statvfs(directory)
+    left_bytes = found.f_bavail * found.f_frsize
+    left = f"{left_bytes >> 20} MiB are left in {directory}"
+    if left_bytes < SPACE_BAD_BYTES:
+        return Finding("bad", "disk", left, "Free some space: nothing begins on a full disk.")
+    if left_bytes < SPACE_LOW_BYTES:
+        return Finding("warn", "disk", left, "Free some space; see also sexton prune.")
+    return Finding("ok", "disk", left)
+
+
+def _strangers(path: str, directory: str) -> Iterator[Finding]:
+    """Others who may write the store can make its tasks do what they like."""
+    modes = [os.stat(path).st_mode, os.stat(directory).st_mode]
+    if any(mode & stat.S_IWOTH and not mode & stat.S_ISVTX for mode in modes):
+        text = f"everybody on this machine may write {path} or its directory"
+        yield Finding("bad", "disk", text, f"chmod o-w {path} {directory}")
+    if os.geteuid() == 0 and os.stat(path).st_uid != 0:
+        text = "root opens a store that another user may write"
+        yield Finding("warn", "disk", text, "Let that user run the tick, not root.")
+
+
+def leftovers(path: str) -> Iterator[Finding]:
+    """A write-ahead log that does not shrink, a backup that was cut off."""
+    try:
+        wal_bytes = os.path.getsize(f"{path}-wal")
+    except OSError:
+        wal_bytes = 0
+    if wal_bytes > WAL_LARGE_BYTES:
+        text = f"the write-ahead log has {wal_bytes >> 20} MiB"
+        hint = "A program holds a read transaction open for long: look for it with fuser."
+        yield Finding("warn", "store", text, hint)
+    if os.path.exists(f"{path}-journal"):
+        text = f"{path}-journal lies beside the store, which uses a write-ahead log"
+        yield Finding("warn", "store", text, "Another program has opened the store: keep it away.")
+
+
+def clock(now: Instant, last_tick: Instant | None, is_travelled: bool) -> Finding:
+    """Whether the clock can be right."""
+    if is_travelled:
+        text = f"the clock of this store was set by a test: it says {iso(now)}"
+        return Finding("bad", "clock", text, "Use another store for real work.")
+    if last_tick is not None and last_tick > now + CLOCK_STEP_US:
+        text = f"the last tick came at {iso(last_tick)}, which is later than now, {iso(now)}"
+        return Finding("bad", "clock", text, "Set the clock; the next tick mends the schedules.")
+    if now < EARLIEST_US:
+        return Finding("bad", "clock", f"it is said to be {iso(now)}", "Set the clock.")
+    if _is_unsynchronised():
+        text = "the kernel says that its clock is not synchronised"
+        return Finding("warn", "clock", text, "Run chrony, or systemd-timesyncd.")
+    return Finding("ok", "clock", f"it is {iso(now)}")
+
+
+def _is_unsynchronised() -> bool:
+    """Ask the kernel, changing nothing. Source: adjtimex(2); 512 bytes hold any `struct timex`."""
+    try:
+        return int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))) == _TIME_ERROR
+    except AttributeError:
+        return False
+
+
+def ticks(last: tuple[Instant, str] | None, now: Instant, cron: str) -> Iterator[Finding]:
+    """Whether somebody starts the tick."""
+    is_late = last is None or last[0] + TICK_LATE_US < now
+    if last is None:
+        text = "no tick ever came"
+    else:
+        text = f"the last tick came {ago(last[0], now)}, on {last[1]}"
+    hint = "Let cron or systemd start it: sexton install cron, sexton install systemd."
+    yield Finding("bad", "tick", text, hint) if is_late else Finding("ok", "tick", text)
+    if cron:
+        yield Finding("ok", "cron", f"{cron} runs")
+    elif is_late:
+        yield Finding("warn", "cron", "no cron daemon runs here", "Start it, or use a timer.")
+
+
+def running_cron() -> str:
+    """The name of a cron daemon that runs and can be seen from here, or ''."""
+    for pid in host.everyone():
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                name = file.read().strip()
+        except OSError:
+            continue
+        if name in CRON_NAMES:
+            return name
+    return ""
+
+
+# --- what the store knows -----------------------------------------------------------------------
+
+
+def application(store: Store, place: Place) -> Iterator[Finding]:
+    """Whether what is registered is what the files say now."""
+    sources = store.meta.get("sources")
+    if not place.app and not sources:
+        yield Finding("ok", "application", "none is named: only sexton once uses this store")
+    elif not sources:
+        yield Finding("warn", "application", "it was never registered", "Run: sexton sync")
+    elif has_changed(sources):
+        text = "source files have changed since it was registered"
+        yield Finding("warn", "application", text, "Run: sexton sync; the next tick does it too.")
+    else:
+        yield Finding("ok", "application", f"registered from {len(sources.splitlines())} files")
+
+
+def kinds(store: Store, now: Instant) -> Iterator[Finding]:
+    """Schedules that summer time meets, kinds that are gone, items in doubt."""
+    for known in store.kinds.all():
+        name = known.kind.name
+        if known.gone_at is not None:
+            yield from _gone(store, name)
+        elif known.kind.has_schedule:
+            for found in findings(known.schedule, now):
+                if found.code in {"gap", "ended"}:
+                    yield Finding("warn", name, found.text, "See: sexton lint")
+        doubtful = store.items.entries(name, in_doubt=True)
+        if doubtful:
+            keys = ", ".join(entry.key for entry in doubtful[:NAMED_MAX])
+            more = ", …" if len(doubtful) > NAMED_MAX else ""
+            text = f"{len(doubtful)} items are in doubt: {keys}{more}"
+            yield Finding("warn", name, text, f"sexton settle {name} KEY done|failed|retry")
+
+
+def _gone(store: Store, name: str) -> Iterator[Finding]:
+    waiting = store.tasks.newest(kind=name, status=PENDING)
+    if waiting:
+        text = f"it is no longer declared, and {len(waiting)} of its tasks wait for ever"
+        yield Finding("warn", name, text, f"Declare it again, or: sexton abort {waiting[0].id}")
+
+
+def stuck(store: Store, now: Instant) -> Iterator[Finding]:
+    """Tasks that nobody renews, or that wait though they are long due."""
+    for task in store.tasks.newest(status=RUNNING, limit=1000):
+        if task.lease_at is not None and task.lease_at < now:
+            text = f"task {task.id} runs on {task.host}, which has not renewed its lease"
+            yield Finding("warn", task.kind, text, "The next tick settles it: is there one?")
+    late = [
+        task
+        for task in store.tasks.newest(status=PENDING, limit=1000)
+        if task.due_at < now - DAY_US and task.kind != NOTIFY_KIND
+    ]
+    if late:
+        text = f"{len(late)} tasks are due for over a day, the newest is task {late[0].id}"
+        yield Finding("warn", "tasks", text, f"Ask why: sexton why {late[0].kind}")
+
+
+def notices(store: Store, place: Place) -> Iterator[Finding]:
+    """Whether alerts reach anybody."""
+    targets = place.settings.notify.targets
+    if not targets:
+        text = "nobody hears of alerts but who looks at `sexton tasks`"
+        yield Finding("warn", "notify", text, "Set [notify] in sexton.toml, then: sexton sync")
+        return
+    if not store.meta.get("notify"):
+        text = "the settings name who hears of alerts, and the store does not know yet"
+        yield Finding("warn", "notify", text, "Run: sexton sync")
+    failed = store.tasks.newest(kind=NOTIFY_KIND, status=ABORTED, limit=1)
+    complete = store.tasks.newest(kind=NOTIFY_KIND, status="Complete", limit=1)
+    if failed and (not complete or complete[0].id < failed[0].id):
+        text = f"the last alert was not delivered: {failed[0].outcome}"
+        yield Finding("bad", "notify", text, f"sexton show {failed[0].id}")
+    else:
+        yield Finding("ok", "notify", f"{len(targets)} ways to tell of alerts")

@@ -1,0 +1,110 @@
+"""The words of a command line, each read strictly: what is not meant is refused and named."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from difflib import get_close_matches
+from typing import NoReturn
+from zoneinfo import ZoneInfo
+
+from sexton.core import duration
+from sexton.core.errors import DurationError, UsageError
+from sexton.core.instant import Instant, from_datetime, parse_iso
+
+ID_DIGITS_MAX = 18  # so that every id fits the store's 64-bit integers
+
+
+class Parser(argparse.ArgumentParser):
+    """As argparse's, but a mistake is our own error, and long options are written out."""
+
+    def __init__(self, **options: object) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("allow_abbrev", False)
+        super().__init__(**options)  # type: ignore[arg-type] # argparse's own many options
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=self._hint(message))
+
+    def _hint(self, message: str) -> str:
+        known = [word for action in self._actions for word in action.option_strings]
+        for word in message.split():
+            if word.startswith("--") and (near := nearest(word.partition("=")[0], known)):
+                return f"Did you mean {near}?"
+        return f"See {self.prog} --help."
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that comes near, or ''."""
+    near = get_close_matches(word, list(known), n=1)
+    return near[0] if near and near[0] != word else ""
+
+
+def task_id(text: str) -> int:
+    """The id of a task: a whole number from 1."""
+    number = _whole(text, ID_DIGITS_MAX)
+    if not number:
+        raise UsageError(
+            f"{text!r} is not the id of a task", hint="`sexton tasks` lists tasks with their ids."
+        )
+    return number
+
+
+def within(low: int, high: int) -> Callable[[str], int]:
+    """A reader of whole numbers from `low` to `high`."""
+
+    def read(text: str) -> int:
+        sign = -1 if text.startswith("-") else 1
+        number = _whole(text.removeprefix("-"), len(str(max(-low, high))))
+        if number is None or not low <= sign * number <= high:
+            raise UsageError(f"{text!r} is not a whole number from {low} to {high}")
+        return sign * number
+
+    return read
+
+
+def _whole(text: str, digits_max: int) -> int | None:
+    is_whole = text.isascii() and text.isdigit() and len(text) <= digits_max
+    return int(text) if is_whole else None
+
+
+def length_us(text: str) -> int:
+    """A length of time in microseconds."""
+    try:
+        return duration.parse(text)
+    except DurationError as error:
+        raise UsageError(str(error), hint=error.hint) from error
+
+
+def moment(text: str, zone: str = "") -> Instant:
+    """An instant of ISO 8601 text. Without an offset it is a wall time of the zone, if given."""
+    try:
+        naive = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return parse_iso(text)  # which refuses it in words
+    if naive.tzinfo is not None or not zone:
+        return parse_iso(text)
+    try:
+        return from_datetime(naive.replace(tzinfo=ZoneInfo(zone)))
+    except OverflowError:
+        raise UsageError(f"{text!r} is out of range") from None
+
+
+def later(text: str, now: Instant) -> Instant:
+    """A moment, or a length from now: `2026-11-22T07:30Z`, `2h`."""
+    try:
+        return now + duration.parse(text)
+    except DurationError:
+        return moment(text)
+
+
+def refuse_unreadable(words: Iterable[str]) -> None:
+    """Refuse words that are not UTF-8, or hold what no name and no text has."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"the word {word!r} is not valid UTF-8") from None
+        if "\0" in word:
+            raise UsageError(f"the word {word!r} holds a NUL character")
