@@ -108,7 +108,8 @@ class Stop:
     """Whether and why to begin no more items: the deadline, the expiry, or TERM.
 
     A plan that gets TERM ends the item at hand and writes it down; a plain function ends at once,
-    as any program does.
+    as any program does. Both are lost then, and made good: who aborts a task tells the executor,
+    which knows the reason; a TERM from elsewhere is the machine going down.
     """
 
     def __init__(self, claim: Claim, place: Place, *, is_plan: bool) -> None:
@@ -127,7 +128,7 @@ class Stop:
             return "expired"
         if now >= self._claim.deadline_at:
             return "timed out"
-        return "administrator" if self._is_asked else ""
+        return "lost" if self._is_asked else ""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -104,7 +104,8 @@ def means(store: Store, place: Place) -> Means:
             return Result(status=ABORTED, reason="lost", outcome="settled before it began")
         try:
             return run_claimed(here, claim, body)[0]
-        except Exception as error:  # noqa: BLE001 -- foreign code; recorded, and the tick goes on
+        # Foreign code: what it raises, SystemExit too, is recorded, and the tick goes on.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             return Result(status=ABORTED, reason="failed", outcome=said(error))
 
     settings = store.settings

@@ -195,6 +195,7 @@ class Run:
         self.claim = claim
         self.process = process
         self._means = means
+        self._is_program = kind.family == "command"
         self._deadline_s = now_s + kind.timeout_us / 1_000_000
         self._renewed_s = now_s
         self._logged_s = now_s
@@ -279,6 +280,7 @@ class Run:
         """What the end of its process means for the task.
 
         A report counts only if the process then ended as it should: a crash after it is a crash.
+        A program reports by its exit code; a function that left without a report did not return.
         """
         if self._stopped and not (self._result and self._result.is_ok and ended.ok):
             counts = self._result.counts if self._result else {}
@@ -288,9 +290,10 @@ class Run:
             return Result(status=ABORTED, reason="lost", outcome=ended.words())
         if self._result is not None:
             return self._result
-        if ended.ok:
+        if ended.ok and self._is_program:
             return Result(status=COMPLETE, outcome=ended.words())
-        return Result(status=ABORTED, reason="failed", outcome=ended.words())
+        outcome = ended.words() if self._is_program else f"it never returned: {ended.words()}"
+        return Result(status=ABORTED, reason="failed", outcome=outcome)
 
 
 def _wait(runs: list[Run], fds: list[int]) -> None:
