@@ -1,0 +1,153 @@
+"""What the application declares, as the tick knows it; and a deploy while ticks come."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.app.shop import Shop
+
+NIGHTLY = """
+@app.task(schedule="@daily")
+def nightly() -> None:
+    did("nightly")
+"""
+
+
+def kinds(shop: Shop) -> dict[str, bool]:
+    """The registered kinds of the application, and whether each is still declared."""
+    found = {known.kind.name: known.gone_at is None for known in shop.store.kinds.all()}
+    return {name: is_there for name, is_there in found.items() if not name.startswith("sexton.")}
+
+
+def test_sync_says_what_is_new_changed_and_gone(shop: Shop) -> None:
+    shop.write(NIGHTLY + "@app.task\ndef resize(image: str) -> None: ...\n")
+    first = shop.sexton("sync")
+    shop.write(NIGHTLY.replace("@daily", "@hourly") + "@app.task\ndef crop() -> None: ...\n")
+    second = shop.sexton("sync")
+    third = shop.sexton("sync")
+
+    assert ("new: nightly" in first.stdout, "new: resize" in first.stdout) == (True, True)
+    assert "new: crop" in second.stdout
+    assert "changed: nightly" in second.stdout
+    assert "gone: resize" in second.stdout
+    assert "history stays under its name" in second.stdout
+    assert not {"new:", "changed:", "gone:"} & set(third.stdout.split())
+    assert kinds(shop) == {"nightly": True, "crop": True, "resize": False}
+
+
+def test_a_new_schedule_never_fires_for_the_time_before_it_was_seen(shop: Shop) -> None:
+    shop.travel(days=100)
+    shop.declare(NIGHTLY)
+    shop.tick()
+    before = shop.ends("nightly")
+    shop.travel(days=1)
+    shop.tick()
+
+    assert before == []
+    assert shop.effects() == {"nightly": 1}
+
+
+def test_an_edited_schedule_does_not_fire_retroactively(shop: Shop) -> None:
+    shop.declare(NIGHTLY.replace("@daily", "0 23 * * *"))
+    shop.travel(hours=12)
+    shop.declare(NIGHTLY.replace("@daily", "0 6 * * *"))
+    shop.tick()
+    before = dict(shop.effects())
+    shop.travel_to(datetime(2026, 1, 2, 6, tzinfo=UTC))
+    shop.tick()
+
+    assert before == {}
+    assert shop.effects() == {"nightly": 1}
+
+
+def test_a_tick_notices_a_changed_source_without_a_sync(shop: Shop) -> None:
+    shop.declare(NIGHTLY)
+    shop.write(NIGHTLY + "@app.task(schedule='@daily')\ndef second() -> None:\n    did('second')\n")
+    shop.tick()
+    noticed = kinds(shop)
+    shop.travel(days=1)
+    shop.tick()
+
+    assert noticed == {"nightly": True, "second": True}
+    assert shop.effects() == {"nightly": 1, "second": 1}
+
+
+def test_a_tick_notices_a_change_in_a_module_that_the_application_imports(shop: Shop) -> None:
+    shop.write("WORD = 'old'\n", "shop_words.py")
+    shop.declare(
+        """
+        import shop_words
+
+        @app.task(name=f"say_{shop_words.WORD}")
+        def say() -> None: ...
+        """
+    )
+    shop.write("WORD = 'newer'\n", "shop_words.py")
+    shop.tick()
+
+    assert kinds(shop) == {"say_old": False, "say_newer": True}
+
+
+def test_in_the_middle_of_a_deploy_the_kinds_stay_and_the_tick_says_78(shop: Shop) -> None:
+    shop.declare(NIGHTLY)
+    shop.write(NIGHTLY + "def half_written(\n")
+    shop.travel(days=1)
+    broken = shop.sexton("tick")
+    while_broken = (kinds(shop), shop.ends("nightly"))
+    shop.write(NIGHTLY)
+    mended = shop.sexton("tick")
+    shop.travel(days=1)
+    after = shop.sexton("tick")
+
+    assert broken.returncode == 78
+    assert "SyntaxError" in broken.stderr
+    # It was due, and could not be loaded: that attempt has failed, and its kind is still there.
+    assert while_broken == ({"nightly": True}, ["Aborted/failed"])
+    assert (mended.returncode, after.returncode) == (0, 0)
+    assert shop.ends("nightly") == ["Aborted/failed", "Complete"]
+
+
+def test_a_source_that_vanished_is_noticed(shop: Shop) -> None:
+    shop.declare(NIGHTLY)
+    shop.file("tasks.py").unlink()
+    done = shop.sexton("tick")
+
+    assert done.returncode == 78
+    assert "there is no module tasks in" in done.stderr
+    assert kinds(shop) == {"nightly": True}
+
+
+def test_an_incomplete_plan_is_refused_and_changes_nothing(shop: Shop) -> None:
+    shop.declare(NIGHTLY)
+    shop.write("@app.plan(schedule='@daily')\ndef letters() -> list[int]:\n    return []\n")
+    done = shop.sexton("sync")
+
+    assert done.returncode == 78
+    assert "the plan letters has no effect" in done.stderr
+    assert kinds(shop) == {"nightly": True}
+
+
+def test_a_changed_setting_reaches_the_tick(shop: Shop, tmp_path: Path) -> None:
+    shop.declare("@app.task\ndef fail() -> None:\n    raise OSError('down')\n")
+    told = tmp_path / "told"
+    shop.settings(f'[notify.command]\nargv = ["tee", "-a", "{told}"]\n')
+    shop.sexton("tick")
+    shop.sexton("enqueue", "fail")
+    shop.sexton("tick")
+
+    assert "fail" in told.read_text()
+
+
+def test_an_idle_tick_does_not_import_the_application(shop: Shop) -> None:
+    shop.declare("did('imported')\n" + NIGHTLY)
+    once = shop.effects()["imported"]
+    shop.tick()
+    shop.travel(hours=1)
+    shop.tick()
+    idle = shop.effects()["imported"]
+    shop.travel(days=1)
+    shop.tick()
+
+    assert (once, idle) == (1, 1)
+    assert shop.effects() == {"imported": 2, "nightly": 1}
