@@ -1,0 +1,185 @@
+"""Requests inside a caller's own transaction: asked for if, and only if, that commits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from sexton.core.errors import UsageError
+from sexton.core.kind import Kind
+from sexton.store import outbox
+from sexton.store.store import Store
+from sexton.store.tasks import Request
+from tests.store.kit import ASKED, DAILY, JOINED, statuses
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> sqlite3.Connection:
+    """The caller's own database."""
+    connection = sqlite3.connect(tmp_path / "shop.db")
+    connection.execute("CREATE TABLE sale (what TEXT)")
+    connection.commit()
+    return connection
+
+
+def write(store: Store, shop: sqlite3.Connection, id_: str, kind: Kind = ASKED) -> None:
+    store.kinds.ensure(kind)
+    store.outboxes.register(outbox.path_of(shop, store.db.path))
+    shop.execute("INSERT INTO sale VALUES ('a lamp')")
+    outbox.write(shop, kind, Request(id=id_, key=kind.key, payload=f'{{"n":"{id_}"}}'))
+
+
+def waiting(shop: sqlite3.Connection) -> int:
+    return int(shop.execute("SELECT count(*) FROM sexton_outbox").fetchone()[0])
+
+
+def test_a_request_is_asked_for_after_the_callers_commit(
+    store: Store, shop: sqlite3.Connection
+) -> None:
+    write(store, shop, "r1")
+    assert store.outboxes.drain() == 0
+    shop.commit()
+
+    assert store.outboxes.drain() == 1
+    assert [task.payload for task in store.tasks.newest()] == ['{"n":"r1"}']
+    assert waiting(shop) == 0
+    assert store.outboxes.drain() == 0
+
+
+def test_a_request_vanishes_with_the_callers_rollback(
+    store: Store, shop: sqlite3.Connection
+) -> None:
+    write(store, shop, "r1")
+    shop.rollback()
+
+    assert store.outboxes.drain() == 0
+    assert store.tasks.count() == {}
+    assert shop.execute("SELECT count(*) FROM sale").fetchone()[0] == 0
+
+
+def test_a_drain_that_was_killed_between_the_two_files_obeys_once(
+    store: Store, shop: sqlite3.Connection
+) -> None:
+    write(store, shop, "r1")
+    shop.commit()
+    path = store.db.path
+    pid = os.fork()
+    if pid == 0:
+        from sexton.store import open_store
+
+        other = open_store(f"sqlite:///{path}")
+        # The caller's file is locked, so the drain gets no further than our own commit.
+        blocker = sqlite3.connect(outbox.path_of(shop, path), isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        outbox.WAIT_S = 0.0
+        other.outboxes.drain()
+        os.kill(os.getpid(), signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert statuses(store) == ["Pending"]
+    assert waiting(shop) == 1
+    assert store.outboxes.drain() == 1
+    assert statuses(store) == ["Pending"]
+    assert waiting(shop) == 0
+
+
+def test_many_requests_come_in_the_order_of_their_writing(
+    store: Store, shop: sqlite3.Connection
+) -> None:
+    for number in range(1203):
+        write(store, shop, f"r{number:04}")
+    shop.commit()
+
+    assert store.outboxes.drain() == 1203
+    payloads = [task.payload for task in reversed(store.tasks.newest(limit=2000))]
+    assert payloads == sorted(payloads)
+    assert len(payloads) == 1203
+
+
+def test_requests_that_join_lose_no_change(store: Store, shop: sqlite3.Connection) -> None:
+    write(store, shop, "r1", JOINED)
+    write(store, shop, "r2", JOINED)
+    shop.commit()
+
+    assert store.outboxes.drain() == 2
+    assert [task.payload for task in store.tasks.newest()] == ['{"n":"r2"}']
+
+
+def test_a_request_of_an_unknown_kind_stays_and_holds_up_no_other(
+    store: Store, shop: sqlite3.Connection
+) -> None:
+    write(store, shop, "r1")
+    outbox.write(shop, Kind(name="stranger"), Request(id="r2"))
+    shop.execute("INSERT INTO sexton_outbox (id, kind, request) VALUES ('r3', 'resize', '{')")
+    shop.commit()
+
+    assert store.outboxes.drain() == 1
+    assert store.outboxes.drain() == 0
+    assert waiting(shop) == 2
+    assert sorted(notice["name"] for notice in store.tasks.notices()) == [
+        "outbox:r3",
+        "outbox:stranger",
+    ]
+    store.kinds.ensure(Kind(name="stranger"))
+    assert store.outboxes.drain() == 1
+
+
+def test_a_request_that_can_no_longer_be_obeyed_stops_no_tick(
+    store: Store, shop: sqlite3.Connection
+) -> None:
+    write(store, shop, "r1", Kind(name="daily"))
+    write(store, shop, "r2")
+    shop.commit()
+    store.kinds.ensure(DAILY)
+
+    assert store.outboxes.drain() == 1
+    assert [task.kind for task in store.tasks.newest()] == ["resize"]
+    (notice,) = store.tasks.notices()
+    assert "could touch everyone again" in notice["text"]
+
+
+def test_a_database_that_is_gone_is_told_once_and_stops_no_other(
+    store: Store, shop: sqlite3.Connection, tmp_path: Path
+) -> None:
+    store.outboxes.register(str(tmp_path / "a-gone.db"))
+    write(store, shop, "r1")
+    shop.commit()
+
+    assert store.outboxes.drain() == 1
+    assert store.outboxes.drain() == 0
+    assert len(store.tasks.notices()) == 1
+    assert not (tmp_path / "a-gone.db").exists()
+
+
+def test_the_store_itself_is_refused_as_a_callers_database(store: Store) -> None:
+    connection = sqlite3.connect(store.db.path)
+    try:
+        with pytest.raises(UsageError, match="open on the store itself"):
+            outbox.path_of(connection, store.db.path)
+    finally:
+        connection.close()
+
+
+def test_the_store_is_refused_under_another_name_too(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "alias.db").symlink_to(store.db.path)
+    connection = sqlite3.connect(tmp_path / "alias.db")
+    try:
+        with pytest.raises(UsageError, match="open on the store itself"):
+            outbox.path_of(connection, store.db.path)
+    finally:
+        connection.close()
+
+
+def test_a_database_in_memory_has_no_outbox(store: Store) -> None:
+    with pytest.raises(UsageError, match="no tick could read it"):
+        outbox.path_of(sqlite3.connect(":memory:"), store.db.path)
+
+
+def test_what_is_no_connection_is_refused(store: Store) -> None:
+    with pytest.raises(UsageError, match=r"must be a sqlite3\.Connection"):
+        outbox.path_of("shop.db", store.db.path)  # type: ignore[arg-type]

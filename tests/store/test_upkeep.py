@@ -1,0 +1,378 @@
+"""Backup, prune and check: what is kept, what may go, and that every broken promise is seen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import apsw
+import msgspec
+import pytest
+
+from sexton.core.errors import ConfigurationError, StoreError
+from sexton.core.kind import Kind
+from sexton.core.ledger import Cap, Wanted
+from sexton.store import open_store
+from sexton.store.store import Store
+from sexton.store.tasks import Request
+from sexton.testing.clock import Clock
+from sexton.work.holder import nonce
+from tests.store.kit import (
+    ASKED,
+    DAILY,
+    FAILED,
+    GAP,
+    JOINED,
+    OWNER,
+    PLAN,
+    begin,
+    code,
+    done,
+    finish,
+    ledger_of,
+    lose,
+    rows,
+    statuses,
+    taken,
+)
+
+MORNING = datetime(2026, 3, 3, 7, 30, tzinfo=UTC)
+
+
+# --- backup -------------------------------------------------------------------------------------
+
+
+def test_a_backup_of_a_live_store_is_whole_and_of_one_moment(store: Store, tmp_path: Path) -> None:
+    for number in range(200):
+        store.kv.put(f"key {number}", '"' + "x" * 1000 + '"')
+    claim = taken(store, ASKED)
+
+    size = store.upkeep.backup(str(tmp_path / "copy.db"))
+    store.kv.put("later", "1")
+    finish(store, claim)
+    copy = open_store(f"sqlite:///{tmp_path}/copy.db")
+
+    assert size > 200_000
+    assert copy.upkeep.check() == []
+    assert len(list(copy.kv.scan())) == 200
+    assert statuses(copy) == ["Running"]
+    copy.close()
+
+
+def test_a_restored_backup_works_as_the_store_did(store: Store, tmp_path: Path) -> None:
+    store.upkeep.backup(str(tmp_path / "copy.db"))
+    copy = open_store(f"sqlite:///{tmp_path}/copy.db")
+
+    assert copy.db.pragma("journal_mode") == "wal"
+    assert copy.db.pragma("synchronous") == 2
+    assert finish(copy, taken(copy, ASKED))
+    copy.close()
+    assert sorted(path.name for path in tmp_path.glob("copy.db*")) == ["copy.db"]
+
+
+def test_a_backup_overwrites_nothing(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "copy.db").write_text("precious")
+
+    with pytest.raises(ConfigurationError, match="is there already"):
+        store.upkeep.backup(str(tmp_path / "copy.db"))
+    assert (tmp_path / "copy.db").read_text() == "precious"
+
+
+def test_a_half_made_backup_is_no_backup_and_hinders_none(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "copy.db.part").write_text("half")
+
+    store.upkeep.backup(str(tmp_path / "copy.db"))
+
+    assert not (tmp_path / "copy.db.part").exists()
+
+
+def test_a_backup_into_nowhere_is_an_error_of_the_store(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="failed"):
+        store.upkeep.backup(str(tmp_path / "no such directory" / "copy.db"))
+
+
+# --- prune --------------------------------------------------------------------------------------
+
+
+def run_day(store: Store, clock: Clock, kind: Kind = DAILY, *keys: str) -> None:
+    """A morning on which the kind is done."""
+    clock.travel_to(MORNING if clock.now < MORNING else clock.now)
+    store.rounds.schedule()
+    claim = taken(store, kind)
+    if keys:
+        ledger = ledger_of(store, kind, claim)
+        begin(ledger, *keys)
+        done(ledger, *keys)
+    finish(store, claim)
+    clock.travel(days=1)
+
+
+def test_what_is_long_over_goes_and_the_newest_success_stays(store: Store, clock: Clock) -> None:
+    store.kinds.ensure(PLAN)
+    for _ in range(5):
+        run_day(store, clock, PLAN, "ann", "ben")
+
+    pruned = store.upkeep.prune(2)
+
+    assert (pruned["tasks"], pruned["items"]) == (3, 6)
+    assert [task.period for task in store.tasks.newest()] == [
+        "2026-03-07T07:30",
+        "2026-03-06T07:30",
+    ]
+    assert len(rows(store, "SELECT * FROM item")) == 4
+
+
+def test_a_kind_that_is_done_seldom_is_still_done_once(store: Store, clock: Clock) -> None:
+    yearly = msgspec.structs.replace(DAILY, schedule="30 7 3 3 *")
+    store.kinds.ensure(yearly)
+    clock.travel_to(MORNING)
+    finish(store, taken(store, yearly))
+    clock.travel(days=90)
+    store.upkeep.prune(1)
+
+    assert code(store, yearly) == "complete"
+
+
+def test_a_gap_outlives_the_prune(store: Store, clock: Clock) -> None:
+    monthly = msgspec.structs.replace(GAP, min_gap_us=30 * 24 * 3_600_000_000)
+    finish(store, taken(store, monthly))
+    clock.travel(days=20)
+    store.upkeep.prune(1)
+
+    assert code(store, monthly) == "gap"
+
+
+def test_attempts_of_one_chain_are_pruned_together_with_what_they_retried(
+    store: Store, clock: Clock
+) -> None:
+    store.kinds.ensure(DAILY)
+    clock.travel_to(MORNING)
+    for result in (FAILED, FAILED):
+        finish(store, taken(store, DAILY), result)
+    finish(store, taken(store, DAILY))
+    clock.travel(days=1)
+    run_day(store, clock)
+    clock.travel(days=1)
+
+    assert store.upkeep.prune(1)["tasks"] == 3
+    assert statuses(store) == ["Complete"]
+
+
+def test_a_chain_that_may_go_on_keeps_whom_it_served(store: Store, clock: Clock) -> None:
+    weekly = msgspec.structs.replace(PLAN, schedule="30 7 * * 2")
+    store.kinds.ensure(weekly)
+    clock.travel_to(MORNING)
+    claim = taken(store, weekly)
+    ledger = ledger_of(store, weekly, claim)
+    begin(ledger, "ann")
+    done(ledger, "ann")
+    finish(store, claim, FAILED)
+    clock.travel(days=3)
+    store.upkeep.prune(1)
+
+    again = ledger_of(store, weekly, taken(store, weekly))
+
+    assert begin(again, "ann", "ben") == ["leave", "begin"]
+
+
+def test_requests_of_no_period_go_though_none_of_their_key_follows(
+    store: Store, clock: Clock
+) -> None:
+    per_image = Kind(name="resize", key="image")
+    for image in ("a", "b", "c"):
+        finish(store, taken(store, per_image, key=image))
+    finish(store, taken(store, ASKED), FAILED)
+    clock.travel(days=3)
+
+    assert store.upkeep.prune(1)["tasks"] == 4
+
+
+def test_what_is_in_doubt_stays_with_its_task(store: Store, clock: Clock) -> None:
+    store.kinds.ensure(PLAN)
+    clock.travel_to(MORNING)
+    first = taken(store, PLAN)
+    begin(ledger_of(store, PLAN, first), "ann", "ben")
+    lose(store, first)
+    second = taken(store, PLAN)
+    ledger = ledger_of(store, PLAN, second)
+    begin(ledger, "ann", "ben")
+    finish(store, second)
+    for _ in range(4):
+        clock.travel(days=1)
+        finish(store, taken(store, PLAN))
+    store.upkeep.prune(1)
+
+    assert [item.key for item in store.items.entries("summary", in_doubt=True)] == ["ann", "ben"]
+    assert store.tasks.get(first.task).status == "Aborted"
+    store.items.settle("summary", "ann", "retry", "ann")
+    assert store.queue(OWNER).claim(nonce()) is not None
+
+
+def test_live_rows_stay_however_old(store: Store, clock: Clock) -> None:
+    taken(store, ASKED)
+    store.tasks.enqueue(JOINED, Request(key=""))
+    clock.travel(days=1000)
+
+    assert store.upkeep.prune(1)["tasks"] == 0
+    assert sorted(statuses(store)) == ["Pending", "Running"]
+
+
+def test_the_keys_of_a_wide_scope_are_never_forgotten(store: Store, clock: Clock) -> None:
+    wide = msgspec.structs.replace(GAP, family="plan", scope="reminded")
+    for number in range(3):
+        claim = taken(store, wide)
+        ledger = ledger_of(store, wide, claim)
+        begin(ledger, f"appointment {number}")
+        done(ledger, f"appointment {number}")
+        finish(store, claim)
+        clock.travel(days=100)
+    store.upkeep.prune(1)
+
+    again = ledger_of(store, wide, taken(store, wide))
+
+    assert begin(again, "appointment 0", "appointment 2") == ["leave", "leave"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
+def test_todays_slots_of_a_cap_stay_in_every_zone(store: Store, clock: Clock, zone: str) -> None:
+    kind = msgspec.structs.replace(PLAN, tz=zone)
+    cap = Cap(1, "email", "mail")
+    store.kinds.ensure(kind)
+    for _ in range(4):
+        clock.travel(days=1)
+        claim = taken(store, kind)
+        ledger = ledger_of(store, kind, claim, cap)
+        assert ledger.advance([], [Wanted("ann", "ann@x.org")])[0].step == "begin"
+        done(ledger, "ann")
+        store.upkeep.prune(1)
+        assert store.upkeep.check() == []
+        assert ledger.advance([], [Wanted("bob", "ann@x.org")])[0].step == "capped"
+        finish(store, claim)
+
+    assert len(rows(store, "SELECT * FROM slot")) <= 3
+
+
+def test_counters_notices_and_requests_go_with_their_time(store: Store, clock: Clock) -> None:
+    store.kinds.count_skip("daily", "p", "complete", "skipped")
+    store.tasks.enqueue(ASKED, Request(id="r1", start_before=store.now() + 1))
+    clock.travel(hours=1)
+    store.rounds.expire()
+    clock.travel(days=3)
+
+    pruned = store.upkeep.prune(1)
+
+    assert (pruned["skips"], pruned["notices"], pruned["requests"]) == (1, 1, 1)
+
+
+def test_many_rows_are_pruned_in_batches(store: Store, clock: Clock) -> None:
+    with store.db.transaction():
+        for _ in range(1201):
+            store.db.run(
+                "INSERT INTO task (kind, key, lane, status, root, due_at, asked_at, started_at,"
+                " ended_at) VALUES ('resize', '', 'l', 'Complete', 1, 0, 0, 1, 2)"
+            )
+
+    assert store.upkeep.prune(1)["tasks"] == 1201
+
+
+# --- check --------------------------------------------------------------------------------------
+
+TASK = (
+    "INSERT INTO task (kind, key, period, lane, status, reason, attempt, root, retry_of, due_at,"
+    " asked_at, started_at, ended_at, lease_at, claim) VALUES "
+)
+ITEM = "INSERT INTO item (scope, key, status, task, kind, begun_at, ended_at) VALUES "
+
+BROKEN = {
+    "has 2 rows that are not Aborted": [
+        "DROP INDEX task_once_a_period",
+        TASK + "('k', '', 'p', 'l1', 'Complete', '', 1, 1, NULL, 0, 0, 1, 2, NULL, ''),"
+        " ('k', '', 'p', 'l2', 'Complete', '', 2, 1, NULL, 0, 0, 1, 2, NULL, '')",
+    ],
+    "attempt 1 of k p is there 2 times": [
+        "DROP INDEX task_attempt",
+        TASK + "('k', '', 'p', 'l', 'Aborted', 'lost', 1, 1, NULL, 0, 0, 1, 2, NULL, ''),"
+        " ('k', '', 'p', 'l', 'Aborted', 'lost', 1, 1, NULL, 0, 0, 1, 2, NULL, '')",
+    ],
+    "k key has 2 Pending rows": [
+        "DROP INDEX task_one_waits",
+        TASK + "('k', 'key', '', 'l', 'Pending', '', 1, 1, NULL, 0, 0, NULL, NULL, NULL, ''),"
+        " ('k', 'key', '', 'l', 'Pending', '', 1, 2, NULL, 0, 0, NULL, NULL, NULL, '')",
+    ],
+    "lane of k has 2 Running rows": [
+        "DROP INDEX task_one_runs",
+        TASK + "('k', '1', '', 'l', 'Running', '', 1, 1, NULL, 0, 0, 1, NULL, 2, 'c'),"
+        " ('k', '2', '', 'l', 'Running', '', 1, 2, NULL, 0, 0, 1, NULL, 2, 'd')",
+    ],
+    "the index task_attempt is missing": ["DROP INDEX task_attempt"],
+    "the index task_final is missing": ["DROP TRIGGER task_final"],
+    "is Complete with times that do not fit": [
+        "PRAGMA ignore_check_constraints = ON",
+        TASK + "('k', '', '', 'l', 'Complete', '', 1, 1, NULL, 0, 0, 1, NULL, NULL, '')",
+    ],
+    "retries task 1, which is Running": [
+        TASK + "('k', '1', '', 'l', 'Running', '', 1, 1, NULL, 0, 0, 1, NULL, 2, 'c'),"
+        " ('k', '2', '', 'm', 'Pending', '', 2, 1, 1, 0, 0, NULL, NULL, NULL, '')",
+    ],
+    "retries task 1, which is Complete": [
+        TASK + "('k', '1', '', 'l', 'Complete', '', 1, 1, NULL, 0, 0, 1, 2, NULL, ''),"
+        " ('k', '2', '', 'm', 'Pending', '', 2, 1, 1, 0, 0, NULL, NULL, NULL, '')",
+    ],
+    "item ann of k is Begun, and its task 1 is Complete": [
+        TASK + "('k', '1', '', 'l', 'Complete', '', 1, 1, NULL, 0, 0, 1, 2, NULL, '')",
+        "INSERT INTO scope (kind, target, key, name) VALUES ('k', 'any', '', 'p')",
+        ITEM + "(1, 'ann', 'Begun', 1, 'k', 0, NULL)",
+    ],
+    "cap mail has slots for item ann": [
+        "INSERT INTO slot VALUES ('mail', 'ann', '2026-03-02', 1, 1, 'ann')",
+    ],
+    "a row of item names a row of scope that is not there": [
+        "PRAGMA foreign_keys = OFF",
+        ITEM + "(7, 'ann', 'Done', 1, 'k', 0, 1)",
+    ],
+}
+
+
+@pytest.mark.parametrize("problem", BROKEN)
+def test_each_broken_invariant_is_found_on_a_live_store(
+    store: Store, tmp_path: Path, problem: str
+) -> None:
+    path = tmp_path / "copy.db"
+    store.upkeep.backup(str(path))
+    raw = apsw.Connection(str(path))
+    for statement in BROKEN[problem]:
+        raw.execute(statement)
+    copy = open_store(f"sqlite:///{path}")
+
+    found = copy.upkeep.check()
+
+    assert any(problem in one for one in found), found
+    copy.close()
+    raw.close()
+
+
+def test_a_torn_file_is_found(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "copy.db"
+    for number in range(300):
+        store.kv.put(f"key {number}", '"' + "x" * 500 + '"')
+    store.upkeep.backup(str(path))
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 4096)
+    copy = open_store(f"sqlite:///{path}")
+
+    try:
+        found = copy.upkeep.check()
+    except ConfigurationError as error:
+        found = [str(error)]
+    copy.close()
+
+    assert found
+
+
+def test_a_sound_store_has_no_problem_and_is_left_as_it_was(store: Store) -> None:
+    finish(store, taken(store, DAILY, force="now"))
+    before = rows(store)
+
+    assert store.upkeep.check() == []
+    assert rows(store) == before
