@@ -100,24 +100,33 @@ class Executor:
         self._tally = Tally()
 
     def execute(self, until: Callable[[], bool]) -> Tally:
+        is_hungry = True
         try:
             while True:
-                while len(self._runs) < self._means.parallel and not until():
-                    claim = self._claim()
-                    if claim is None:
-                        break
-                    self._begin(claim)
+                if is_hungry:
+                    self._claim_all(until)
                 if not self._runs:
                     return self._tally
-                _wait(self._runs, self._attendant.fds())
+                is_hungry = _wait(self._runs, self._attendant.fds())
                 if why := self._attendant.turn():
                     for run in self._runs:
                         run.interrupt(why)
-                self._look()
+                # Output alone is no reason to ask for more: a claim takes the store's write lock.
+                is_hungry |= self._look()
+                running = len(self._runs)
                 self._runs = [run for run in self._runs if not self._is_over(run)]
+                is_hungry |= len(self._runs) < running
         finally:
             for run in self._runs:
                 run.process.end()
+
+    def _claim_all(self, until: Callable[[], bool]) -> None:
+        """Begin what is due, as far as there is room."""
+        while len(self._runs) < self._means.parallel and not until():
+            claim = self._claim()
+            if claim is None:
+                return
+            self._begin(claim)
 
     def _claim(self) -> Claim | None:
         """The next claim; a store that does not answer must not end what runs already."""
@@ -151,19 +160,20 @@ class Executor:
         else:
             process.end()
 
-    def _look(self) -> None:
-        """Renew the leases and learn of aborts, once in LOOK_S."""
+    def _look(self) -> bool:
+        """Renew the leases and learn of aborts, once in LOOK_S; whether it was time for it."""
         if time.monotonic() - self._looked_s < LOOK_S:
-            return
+            return False
         self._looked_s = time.monotonic()
         try:
             answers = self._queue.renew([run.claim for run in self._runs])
         except StoreError:
             for run in self._runs:
                 run.mind_the_lease()
-            return
+            return True
         for run, answer in zip(self._runs, answers, strict=True):
             run.look(answer.holds, answer.abort_by)
+        return True
 
     def _is_over(self, run: Run) -> bool:
         """Move a run along; True once its end is written.
@@ -296,7 +306,8 @@ class Run:
         return Result(status=ABORTED, reason="failed", outcome=outcome)
 
 
-def _wait(runs: list[Run], fds: list[int]) -> None:
+def _wait(runs: list[Run], fds: list[int]) -> bool:
+    """Wait until one of the runs has work; whether it was one of `fds` that ended the wait."""
     poll = select.poll()
     for fd in fds:
         poll.register(fd, select.POLLIN)
@@ -306,4 +317,5 @@ def _wait(runs: list[Run], fds: list[int]) -> None:
         for fd in run.process.writers():
             poll.register(fd, select.POLLOUT)
     now_s = time.monotonic()
-    poll.poll(1000 * min(run.next_s(now_s) for run in runs))
+    ready = poll.poll(1000 * min(run.next_s(now_s) for run in runs))
+    return any(fd in fds for fd, _ in ready)
