@@ -43,7 +43,8 @@ def _branch(name: str) -> Branch:
     entry = COMMANDS[name]
     options = [word for word in words if word.names]
     positions = [word for word in words if not word.names]
-    usage = " ".join(["sexton", name, *map(_used, [*options, *positions])])
+    used = [word for word in [*options, *positions] if "--help" not in word.names]
+    usage = " ".join(["sexton", name, *map(_used, used)])
     text = parser.description or ""
     return Branch(name, entry.group, entry.summary, text, usage, options, positions)
 
