@@ -86,11 +86,14 @@ class Shop:
         theirs = {k: v for k, v in os.environ.items() if not k.startswith(("SEXTON_", "PYTEST_"))}
         return theirs | {"PYTHONDONTWRITEBYTECODE": "1"} | more
 
+    def start_line(self, *words: str, python: Sequence[str] = ()) -> list[str]:
+        return [sys.executable, *python, "-m", "sexton", *words]
+
     def start(
         self, *words: str, env: dict[str, str] | None = None, python: Sequence[str] = ()
     ) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, *python, "-m", "sexton", *words],
+            self.start_line(*words, python=python),
             cwd=self.directory,
             env=self.environment(**(env or {})),
             stdin=subprocess.DEVNULL,

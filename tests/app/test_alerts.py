@@ -16,7 +16,7 @@ from tests.app.shop import Shop
 # The mail server of the example: a neighbour of its tasks, in a directory that is no package.
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "daily_summary"))
 
-from smtp_sink import Mailbox, Sink  # noqa: E402
+from smtp_sink import Mailbox, Sink
 
 FAILING = """
 @app.task(schedule="@daily", retry="1h x 2")
