@@ -211,6 +211,19 @@ def test_a_zombie_cannot_end_the_item_of_its_follower(store: Store, claim: Claim
     assert items(store) == {"ann": "Begun"}
 
 
+def test_an_item_that_its_complete_task_never_ended_is_parked(store: Store) -> None:
+    claim = taken(store, ASKED)
+    store.items.begin(claim.task, "ann")
+    store.items.begin(claim.task, "ben")
+    store.items.end(claim.task, Ended("ben", "Done"))
+    finish(store, claim)
+
+    (item,) = store.items.entries("resize", in_doubt=True)
+
+    assert (item.key, item.status) == ("ann", "Parked")
+    assert item.note == f"in doubt: begun by task {claim.task}, which completed without ending it"
+
+
 # --- scopes -------------------------------------------------------------------------------------
 
 

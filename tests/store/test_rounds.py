@@ -287,9 +287,7 @@ def test_a_gap_is_held_once_after_the_clock_went_back(store: Store, clock: Clock
 # --- when anything is due -----------------------------------------------------------------------
 
 
-def test_the_next_moment_is_the_earlier_of_schedules_and_waiting_rows(
-    store: Store, clock: Clock
-) -> None:
+def test_the_next_moment_is_the_earlier_of_schedules_and_waiting_rows(store: Store) -> None:
     assert store.rounds.next_at() is None
     store.kinds.ensure(HOURLY)
     assert store.rounds.next_at() == store.now() + HOUR_US

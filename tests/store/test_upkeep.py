@@ -264,7 +264,7 @@ def test_counters_notices_and_requests_go_with_their_time(store: Store, clock: C
     assert (pruned["skips"], pruned["notices"], pruned["requests"]) == (1, 1, 1)
 
 
-def test_many_rows_are_pruned_in_batches(store: Store, clock: Clock) -> None:
+def test_many_rows_are_pruned_in_batches(store: Store) -> None:
     with store.db.transaction():
         for _ in range(1201):
             store.db.run(

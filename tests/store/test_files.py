@@ -1,0 +1,329 @@
+"""The file below the store: forks, network file systems, full and read-only disks."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from sexton.core.errors import ConfigurationError, SextonError, StoreBusy, StoreError
+from sexton.core.task import Claim
+from sexton.store import create_store, open_store
+from sexton.store import sqlite as database
+from sexton.store.store import Store, refuse_network
+from tests.store.kit import ASKED, DAILY, PLAN, begin, done, finish, ledger_of, taken
+
+NOBODY = 65534
+
+
+def in_a_child(act: Callable[[], str]) -> str:
+    """Run it in a forked child; what it returns, or the name and text of its error."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            said = act()
+        except BaseException as error:  # noqa: BLE001 -- told to the parent, whatever it is
+            said = f"{type(error).__name__} {getattr(error, 'exit_code', '')}: {error}"
+        os.write(write, said.encode()[:4096])
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        said = pipe.read()
+    os.waitpid(pid, 0)
+    return said
+
+
+# --- forks --------------------------------------------------------------------------------------
+
+
+def test_a_connection_carried_across_a_fork_is_refused(store: Store) -> None:
+    for act in (
+        lambda: str(store.kv.get("a")),
+        lambda: str(taken(store, ASKED)),
+        lambda: str(store.upkeep.check()),
+        lambda: str(store.db.pragma("user_version")),
+    ):
+        assert in_a_child(act).startswith(
+            "StoreError 75: this store connection was opened before a fork"
+        )
+
+
+def test_a_child_that_ends_harms_nothing_of_its_parent(store: Store) -> None:
+    claim = taken(store, ASKED)
+
+    def close() -> str:
+        store.close()
+        return "closed"
+
+    assert in_a_child(close) == "closed"
+    assert finish(store, claim)
+
+
+def test_a_child_may_open_the_store_anew(store: Store) -> None:
+    url = store.url
+
+    assert in_a_child(lambda: str(finish(open_store(url), taken(open_store(url), ASKED)))) == "True"
+    assert store.tasks.count() == {"Complete": 1}
+
+
+def test_the_store_speaks_through_one_library_alone() -> None:
+    code = (
+        "import sys, tempfile; from sexton.store import create_store;"
+        "s = create_store('sqlite:///' + tempfile.mkdtemp() + '/s.db'); s.kv.put('a', '1');"
+        "s.outboxes.drain(); s.close();"
+        "import _sqlite3, apsw; assert apsw.sqlite_lib_version() != ''"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    source = Path(database.__file__).read_text()
+    assert "import sqlite3" not in source
+
+
+# --- how it is opened ---------------------------------------------------------------------------
+
+
+def test_a_store_is_opened_so_that_an_answer_is_on_disk(store: Store) -> None:
+    pragmas = {name: store.db.pragma(name) for name in ("journal_mode", "synchronous")}
+
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2}
+    assert store.db.pragma("trusted_schema") == 0
+    assert store.db.pragma("foreign_keys") == 1
+
+
+def test_counting_does_not_wait_for_the_disk_and_the_rest_does_again(store: Store) -> None:
+    with store.db.relax():
+        relaxed = store.db.pragma("synchronous")
+
+    assert (relaxed, store.db.pragma("synchronous")) == (1, 2)
+
+
+def test_a_store_held_by_another_is_busy_after_a_bounded_wait(store: Store) -> None:
+    other = apsw.Connection(store.db.path)
+    other.execute("BEGIN IMMEDIATE")
+    store.db.connection.set_busy_timeout(1)
+
+    with pytest.raises(StoreBusy, match="held by another program") as busy:
+        store.kv.put("a", "1")
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert busy.value.exit_code == 75
+    store.kv.put("a", "1")
+
+
+def test_a_block_that_raises_is_rolled_back(store: Store) -> None:
+    def begin_and_raise() -> None:
+        with store.db.transaction():
+            store.db.run("INSERT INTO mark (name, at) VALUES ('x', 1)")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        begin_and_raise()
+    assert store.db.all("SELECT * FROM mark") == []
+
+
+# --- where it lies ------------------------------------------------------------------------------
+
+MOUNTS = """/dev/vda1 / ext4 rw 0 0
+tmpfs /run tmpfs rw 0 0
+filer:/home /srv/home nfs4 rw 0 0
+/dev/vdb1 /srv/home/local ext4 rw 0 0
+//filer/share /srv/my\\040share cifs rw 0 0
+ann@host: /srv/ssh fuse.sshfs rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/srv/home/ann/sexton.db", "nfs4"),
+        ("/srv/my share/sexton.db", "cifs"),
+        ("/srv/ssh/sexton.db", "fuse.sshfs"),
+    ],
+)
+def test_a_network_file_system_is_refused(tmp_path: Path, path: str, kind: str) -> None:
+    (tmp_path / "mounts").write_text(MOUNTS)
+
+    with pytest.raises(ConfigurationError, match=kind) as refused:
+        refuse_network(path, str(tmp_path / "mounts"))
+    assert refused.value.exit_code == 78
+
+
+@pytest.mark.parametrize(
+    "path", ["/var/sexton.db", "/srv/home/local/sexton.db", "/srv/homes/sexton.db", "/run/x.db"]
+)
+def test_a_local_file_system_is_taken(tmp_path: Path, path: str) -> None:
+    (tmp_path / "mounts").write_text(MOUNTS)
+
+    refuse_network(path, str(tmp_path / "mounts"))
+
+
+def test_a_link_into_a_network_file_system_is_seen_through(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    (tmp_path / "link").symlink_to(share)
+    (tmp_path / "mounts").write_text(f"/dev/vda1 / ext4 rw 0 0\nfiler: {share} nfs rw 0 0\n")
+
+    with pytest.raises(ConfigurationError):
+        refuse_network(str(tmp_path / "link" / "sexton.db"), str(tmp_path / "mounts"))
+
+
+def test_a_missing_directory_is_told_with_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="does not exist") as refused:
+        create_store(f"sqlite:///{tmp_path}/no/sexton.db")
+    assert refused.value.hint.startswith("Make it: mkdir -p")
+
+
+# --- a full disk --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def claim(store: Store) -> Claim:
+    """A plan that runs when the disk fills up, with one item begun."""
+    claim = taken(store, PLAN, force="now")
+    begin(ledger_of(store, PLAN, claim), "ann")
+    return claim
+
+
+def test_on_a_full_disk_no_effect_begins_and_afterwards_all_goes_on(
+    store: Store, claim: Claim
+) -> None:
+    ledger = ledger_of(store, PLAN, claim)
+    full = store.db.pragma("page_count")
+    store.db.pragma("max_page_count", full)
+    begun = 1
+
+    def begin_many() -> None:
+        nonlocal begun
+        for number in range(10_000):
+            begin(ledger, f"{number} " + "x" * 400)
+            begun += 1
+
+    with pytest.raises(StoreError, match="no space is left") as refused:
+        begin_many()
+    with pytest.raises(StoreError, match="no space is left"):
+        taken(store, ASKED, payload='"' + "x" * 300_000 + '"')
+
+    assert refused.value.exit_code == 75
+    assert len(store.items.entries("summary", limit=20_000)) == begun
+    assert store.tasks.newest(kind="resize") == []
+    store.db.pragma("max_page_count", 1 << 30)
+    done(ledger, "ann")
+    assert finish(store, claim)
+
+
+def test_where_a_file_may_not_grow_nothing_begins(store: Store, claim: Claim) -> None:
+    path, url = store.db.path, store.url
+    log_bytes = Path(f"{path}-wal").stat().st_size
+
+    def write() -> str:
+        # Python ignores SIGXFSZ, so the write fails as it does on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (log_bytes, log_bytes))
+        mine = open_store(url)
+        return str(taken(mine, DAILY, force="now"))
+
+    said = in_a_child(write)
+
+    assert said.startswith("StoreError 75: ")
+    assert store.tasks.newest(kind="daily") == []
+    assert finish(store, taken(store, DAILY, force="now"))
+    finish(store, claim)
+
+
+@pytest.fixture
+def tiny_disk() -> Iterator[Path]:
+    """A file system of 512 KiB."""
+    directory = Path(tempfile.mkdtemp())
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "sexton-test", directory], check=False
+    )
+    assert mounted.returncode == 0, "mounting needs root"
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", directory], check=True)
+        directory.rmdir()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting a small file system needs root")
+def test_a_disk_that_is_really_full_refuses_in_words_and_recovers(tiny_disk: Path) -> None:
+    store = create_store(f"sqlite:///{tiny_disk}/sexton.db")
+
+    def fill() -> None:
+        for number in range(10_000):
+            store.kv.put(f"key {number}", '"' + "x" * 2000 + '"')
+
+    with pytest.raises(StoreError) as refused:
+        fill()
+    kept = len(list(store.kv.scan()))
+    assert refused.value.exit_code == 75
+    assert store.upkeep.check() == []
+    store.close()
+
+    (tiny_disk / "sexton.db").stat()
+    subprocess.run(["mount", "-o", "remount,size=8m", tiny_disk], check=True)
+    again = open_store(f"sqlite:///{tiny_disk}/sexton.db")
+    assert len(list(again.kv.scan())) == kept
+    again.kv.put("after", "1")
+    assert again.upkeep.check() == []
+    again.close()
+
+
+# --- a read-only directory ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A directory that everybody may read and only its owner may write."""
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("opened", [open_store, create_store])
+def test_a_directory_that_may_not_be_written_is_told_in_words(
+    shared: Path, opened: Callable[[str], Store]
+) -> None:
+    url = f"sqlite:///{shared}/sexton.db"
+    create_store(url).close()
+    for file in shared.iterdir():
+        file.chmod(0o444)
+    shared.chmod(0o555)
+
+    def use() -> str:
+        if os.getuid() == 0:  # whom no permission hinders
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        return str(taken(opened(url), ASKED))
+
+    said = in_a_child(use)
+
+    assert said.startswith("StoreError 75: "), said
+    assert "cannot be opened for writing" in said
+    shared.chmod(0o755)
+    for file in shared.iterdir():
+        file.chmod(0o644)
+    store = open_store(url)
+    assert store.tasks.count() == {}
+    store.close()
+
+
+# --- whose fault it is --------------------------------------------------------------------------
+
+
+def test_an_error_of_the_disk_names_the_file_and_what_to_do(store: Store) -> None:
+    error = database.said(apsw.FullError("full"), store.db.path)
+
+    assert isinstance(error, SextonError)
+    assert store.db.path in str(error)
+    assert error.hint == "Free some disk space."
