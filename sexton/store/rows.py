@@ -144,6 +144,8 @@ def settle(
 
 def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task:
     """Ask for the next attempt of an Aborted task, or give the alert; the row itself is final."""
+    if task.status == COMPLETE:
+        db.run(SQL.park_left, {"id": task.id, "kind": task.kind, "now": now})
     if task.status == COMPLETE or kind is None or kind.name == NOTIFY_KIND:
         if kind is not None and task.status == ABORTED:
             _retry(db, task, kind, now)
@@ -154,17 +156,20 @@ def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task
     return task
 
 
-def _retry(db: Database, task: Task, kind: Kind, now: Instant) -> Task | None:
-    """The next attempt of a task, as a new row; None if there is none, or one waits already."""
-    begun = task.entered_at is not None
+def _retry(db: Database, task: Task, kind: Kind, now: Instant) -> bool:
+    """Ask for the next attempt as a new row; False: there is none.
+
+    Where its like waits already, that one is the next attempt.
+    """
     spent = spent_with(task)
-    if not begun and task.attempt < spent + retry.NEVER_BEGUN_MAX and task.reason == "lost":
-        delay: int | None = 0
+    delay: int | None
+    if task.entered_at is None and task.reason == "lost":
+        delay = 0 if task.attempt < spent + retry.NEVER_BEGUN_MAX else None
     else:
         delay = retry.delay_us(kind.retry, task.reason, max(spent, 1))
     if delay is None or (task.expires_at is not None and now + delay >= task.expires_at):
-        return None
-    return insert(
+        return False
+    insert(
         db,
         kind,
         now,
@@ -183,6 +188,7 @@ def _retry(db: Database, task: Task, kind: Kind, now: Instant) -> Task | None:
         due_at=now + delay,
         expires_at=task.expires_at,
     )
+    return True
 
 
 def supersede(db: Database, kind: Kind, newest: Period, now: Instant) -> None:
