@@ -23,7 +23,7 @@ from sexton.app import place as places
 from sexton.app.load import load
 from sexton.cli.opened import opened
 from sexton.cli.say import count, say, say_json, table
-from sexton.cli.schedules import add_words, read
+from sexton.cli.schedules import add_words, are_given, read
 from sexton.core import errors
 from sexton.core.instant import Instant
 from sexton.core.schedule import Schedule, findings
@@ -38,10 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     now = time.time_ns() // 1000
-    if args.schedule or args.every:
-        schedules = {"": read(args)}
-    else:
-        schedules = _of_application(now) | _of_store()
+    schedules = {"": read(args)} if are_given(args) else _of_application(now) | _of_store()
     found = [
         {"kind": name, "schedule": one.text, "tz": one.zone_name, "code": it.code, "text": it.text}
         for name, one in sorted(schedules.items())

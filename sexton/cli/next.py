@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from sexton.app.explain import known
 from sexton.cli.opened import opened
 from sexton.cli.say import say, say_json, stamp
-from sexton.cli.schedules import add_words, read
+from sexton.cli.schedules import add_words, are_given, read
 from sexton.cli.words import moment, within
 from sexton.core import errors
 from sexton.core.errors import UsageError
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _of_kind(args: argparse.Namespace) -> Asked:
-    if args.schedule or args.every or args.tz:
+    if are_given(args) or args.tz:
         raise UsageError("name a kind or a schedule, and not both")
     with opened() as (_, store):
         found = known(store, args.kind)
@@ -75,7 +75,7 @@ def _of_kind(args: argparse.Namespace) -> Asked:
 
 
 def _of_words(args: argparse.Namespace) -> Asked:
-    if not (args.schedule or args.every):
+    if not are_given(args):
         raise UsageError("name a kind, or give --schedule or --every")
     now = _now()
     schedule = read(args)

@@ -20,6 +20,11 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tz", metavar="ZONE", help="its IANA zone, as Europe/Riga (UTC)")
 
 
+def are_given(args: argparse.Namespace) -> bool:
+    """Whether the words name a schedule, if only an empty one."""
+    return args.schedule is not None or args.every is not None
+
+
 def read(args: argparse.Namespace, anchor: Instant = 0) -> Schedule:
     """The schedule that the words name; raises UsageError that names the field."""
     try:

@@ -29,8 +29,9 @@ class Parser(argparse.ArgumentParser):
 
     def _hint(self, message: str) -> str:
         known = [word for action in self._actions for word in action.option_strings]
-        for word in message.split():
-            if word.startswith("--") and (near := nearest(word.partition("=")[0], known)):
+        for word in message.replace(":", " ").split():
+            name = word.partition("=")[0]
+            if name.startswith("--") and name not in known and (near := nearest(name, known)):
                 return f"Did you mean {near}?"
         return f"See {self.prog} --help."
 

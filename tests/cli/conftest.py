@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,7 +48,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 
 @pytest.fixture
 def typed(shop: Shop, capsys: pytest.CaptureFixture[str]) -> Type:
-    """Type a command: its exit code, and what it said."""
+    """Type a command in the shop: its exit code, and what it said."""
+    assert os.getcwd() == str(shop.directory)
 
     def type_it(*words: str) -> Told:
         capsys.readouterr()

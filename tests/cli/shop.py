@@ -1,4 +1,4 @@
-"""A small shop: an application in a directory of its own, and its commands as a person types them."""
+"""A small shop: an application in a directory of its own, and its commands as typed there."""
 
 from __future__ import annotations
 

@@ -1,0 +1,117 @@
+"""`init`, `sync`, `migrate`, `backup`, `prune`, `check`: a store from its first day on."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import apsw
+
+from sexton.store import open_store
+from tests.cli.conftest import Type
+from tests.cli.shop import Shop
+
+
+def test_init_makes_what_a_first_tick_needs_and_twice_is_once(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "tasks")
+    first = shop.json("init")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix != ".db"}
+    second = shop.json("init")
+
+    made = [str(tmp_path / name) for name in ("sexton.toml", "sexton.db", "tasks.py")]
+    assert first == {"made": made, "found": []}
+    assert second == {"made": [], "found": made}
+    assert before == {path.name: path.read_bytes() for path in map(tmp_path.joinpath, before)}
+    assert shop.type("sync").stdout == "new: hello\n1 kind is registered.\n"
+    assert shop.type("tick").returncode == 0
+
+
+def test_init_makes_only_the_store_that_the_environment_names(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "tasks")
+    told = shop.type("init", env={"SEXTON_STORE": "sqlite:///other.db"})
+
+    assert told.returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.db", "other.db.made"]
+
+
+def test_sync_says_what_is_new_changed_and_gone(shop: Shop) -> None:
+    file = shop.directory / f"{shop.module}.py"
+    text = file.read_text().replace("30 2 * * *", "40 2 * * *").replace("def publish", "def share")
+    file.write_text(text)
+
+    assert shop.json("sync") == {
+        "added": ["share"], "changed": ["nightly"], "gone": ["publish"], "count": 5,
+    }  # fmt: skip
+    assert shop.type("sync", "--quiet").stdout == ""
+    assert "publish" not in shop.type("kinds", "--names").stdout
+    assert "publish" in shop.type("kinds", "--names", "--all").stdout
+
+
+def test_migrate_makes_an_empty_file_a_store_and_then_has_nothing_to_do(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "tasks")
+    assert shop.type("migrate").returncode == 78
+    (tmp_path / "sexton.db").touch()
+
+    assert shop.type("tasks").returncode == 78
+    assert shop.json("migrate") == {"applied": ["0001_one_machine"]}
+    assert shop.type("migrate").stdout == "the store is up to date\n"
+    assert shop.type("tasks").stdout == "no tasks\n"
+
+
+def test_migrate_leaves_the_database_of_another_program_alone(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "tasks")
+    with sqlite3.connect(tmp_path / "sexton.db") as theirs:
+        theirs.execute("CREATE TABLE customer (id)")
+    theirs.close()
+    before = (tmp_path / "sexton.db").read_bytes()
+    told = shop.type("migrate")
+
+    assert told.returncode == 78
+    assert "another program" in told.stderr
+    assert (tmp_path / "sexton.db").read_bytes() == before
+
+
+def test_a_backup_is_a_whole_store_and_overwrites_nothing(typed: Type, shop: Shop) -> None:
+    typed("enqueue", "resize", "image=a")
+    told = json.loads(typed("backup", "copy.db", "--json").out)
+    again = typed("backup", "copy.db")
+
+    copy = shop.directory / "copy.db"
+    assert told == {"file": str(copy), "bytes": os.path.getsize(copy)}
+    assert (again.code, "is there already" in again.err) == (78, True)
+    restored = open_store(f"sqlite:///{copy}")
+    assert restored.tasks.get(1).kind == "resize"
+    restored.close()
+
+
+def test_prune_forgets_what_is_long_over_and_keeps_the_rest(typed: Type, shop: Shop) -> None:
+    for name in ("a", "b"):
+        typed("enqueue", "resize", f"image={name}")
+    typed("abort", "1")
+    store = shop.store()
+    store.db.set_clock(f"frozen:{store.now() + 91 * 86_400_000_000}")
+    pruned = json.loads(typed("prune", "--keep-days", "90", "--json").out)
+
+    assert pruned["keep_days"] == 90
+    assert pruned["pruned"]["tasks"] == 1
+    assert "resize" in typed("show", "2").out
+    assert typed("show", "1").code == 2
+    assert typed("prune").out == "nothing ended before 400 days ago\n"
+
+
+def test_check_names_each_broken_invariant_and_fails(typed: Type, shop: Shop) -> None:
+    assert typed("check").out == "every invariant holds\n"
+    path = shop.directory / "sexton.db"
+    broken = shop.directory / "broken.db"
+    typed("backup", str(broken))
+    with apsw.Connection(str(broken)) as raw:
+        raw.execute("DROP INDEX task_one_runs")
+    raw.close()
+    told = shop.type("check", env={"SEXTON_STORE": f"sqlite:///{broken}"})
+
+    assert path.exists()
+    assert told.returncode == 1
+    assert "task_one_runs" in told.stdout
+    assert "restore a backup" in told.stderr
