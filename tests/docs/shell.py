@@ -79,7 +79,7 @@ class Shell:
 
     def leave(self) -> None:
         """Raise AssertionError if a command failed, and the page did not show it by `echo $?`."""
-        assert self.exit_code == 0, f"{self.page}: a command before this: exit code {self.exit_code}"
+        assert self.exit_code == 0, f"{self.page}: the command before: exit code {self.exit_code}"
 
     def _run_python(self, block: Block) -> None:
         done = self._done([sys.executable, "-c", block.text])
