@@ -42,6 +42,7 @@ class StoreLedger:
         self._cap = cap
         # Every item asks for it, and it never changes while its task runs.
         self.scope_name = self._named()
+        self._is_new = False
         self._scope = self._open()
 
     def _named(self) -> str:
@@ -65,6 +66,7 @@ class StoreLedger:
         }
         row = self._db.one(SQL.scope, values)
         if row is None:
+            self._is_new = True
             with self._db.transaction():
                 self._db.run(SQL.put_scope, values)
                 row = self._db.all(SQL.scope, values)[0]
@@ -72,7 +74,10 @@ class StoreLedger:
 
     def known(self, key: str) -> str | None:
         """The status of an item that no attempt need come back to, or None: a point read, so that
-        what is done costs no commit."""
+        what is done costs no commit. A scope that this run opened knew nobody; `advance` asks
+        again in any case."""
+        if self._is_new:
+            return None
         row = self._db.one(SQL.known, {"scope": self._scope, "key": key})
         return str(row["status"]) if row and row["status"] not in {"Begun", "Failed"} else None
 
@@ -100,26 +105,36 @@ class StoreLedger:
     def _end(self, item: Ended, now: Instant) -> None:
         at = {"scope": self._scope, "key": item.key, "task": self._claim.task}
         if item.status != "Unbegun":
-            self._db.one(SQL.end, at | {"status": item.status, "now": now, "note": item.note})
+            self._db.run(SQL.end, at | {"status": item.status, "now": now, "note": item.note})
         elif self._db.one(SQL.unbegin, at):
             self._db.run(SQL.free_slot, {"scope": self._scope, "key": item.key})
 
     def _begin(self, item: Wanted, now: Instant) -> Begun:
-        at = {"scope": self._scope, "key": item.key}
-        known = self._db.one(SQL.known, at)
+        is_again = self._claim.period.startswith(AGAIN)
+        if self._cap is None and not is_again and (begun := self._begin_new(item, now)):
+            return begun  # most are new and have no cap: one statement is all
+        known = self._db.one(SQL.known, {"scope": self._scope, "key": item.key})
         if known and known["status"] != "Failed":
             return self._begin_known(item, known, now)
-        if known is None and self._claim.period.startswith(AGAIN):
+        if known is None and is_again:
             return Begun(item.key, "leave")  # only what a person sent back is tried again
         if not self._has_slot(item, now):
             return Begun(item.key, "capped")
-        mine: dict[str, Any] = at | {"task": self._claim.task, "now": now}
-        if known is None:
-            row = self._db.one(SQL.begin, mine | {"kind": self._kind.name})
-        else:
-            again = {"leaves": "Failed", "of": known["task"]}
-            row = self._db.one(SQL.begin_again, mine | again)
-        return Begun(item.key, "begin", row["tries"]) if row else Begun(item.key, "elsewhere")
+        if known:
+            return self._begin_again(item.key, now, "Failed", known["task"])
+        return self._begin_new(item, now) or Begun(item.key, "elsewhere")
+
+    def _begin_new(self, item: Wanted, now: Instant) -> Begun | None:
+        """Begin an item that the ledger does not know; None if it does."""
+        values = {"scope": self._scope, "key": item.key, "task": self._claim.task, "now": now}
+        row = self._db.one(SQL.begin, values | {"kind": self._kind.name})
+        return Begun(item.key, "begin", row["tries"]) if row else None
+
+    def _begin_again(self, key: str, now: Instant, leaves: str, of: int) -> Begun:
+        """Begin an item once more, if it still is as it was judged."""
+        values = {"scope": self._scope, "key": key, "task": self._claim.task, "now": now}
+        row = self._db.one(SQL.begin_again, values | {"leaves": leaves, "of": of})
+        return Begun(key, "begin", row["tries"]) if row else Begun(key, "elsewhere")
 
     def _begin_known(self, item: Wanted, known: Row, now: Instant) -> Begun:
         """An item that was begun before: by us, by a live task, or by a dead one."""
@@ -140,9 +155,7 @@ class StoreLedger:
         if policy == "probe":
             return Begun(item.key, "probe", known["tries"])
         if policy == "retry":
-            again = judged | {"task": self._claim.task}
-            row = self._db.one(SQL.begin_again, again)
-            return Begun(item.key, "begin", row["tries"]) if row else Begun(item.key, "elsewhere")
+            return self._begin_again(item.key, now, "Begun", known["task"])
         note = f"in doubt: begun by task {known['task']}, which died"
         status = "Parked" if policy == "park" else "Skipped"
         self._db.run(SQL.mark, judged | {"status": status, "note": note})
@@ -160,8 +173,7 @@ class StoreLedger:
                 return Begun(key, "leave")
             judged = at | {"now": now, "leaves": "Begun", "of": known["task"]}
             if was_done is False:
-                row = self._db.one(SQL.begin_again, judged | {"task": self._claim.task})
-                return Begun(key, "begin", row["tries"]) if row else Begun(key, "elsewhere")
+                return self._begin_again(key, now, "Begun", known["task"])
             status, note = (
                 ("Done", "the probe found it done") if was_done else ("Parked", "in doubt")
             )

@@ -36,8 +36,7 @@ RETURNING key;
 -- name: end
 -- How an effect ended. Kept by: only the claim that began it may say so.
 UPDATE item SET status = :status, ended_at = :now, note = :note
-WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task
-RETURNING key;
+WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task;
 
 -- name: unbegin
 -- Take back a mark whose effect surely never started.

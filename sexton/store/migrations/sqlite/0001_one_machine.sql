@@ -148,7 +148,6 @@ CREATE TABLE item (
     PRIMARY KEY (scope, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX item_open ON item (kind, scope, key) WHERE status IN ('Begun', 'Parked');
-CREATE INDEX item_task ON item (task);
 
 -- A cap of N a day is N numbered slots.
 CREATE TABLE slot (
