@@ -12,7 +12,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -140,6 +140,17 @@ class Shop:
         """How tasks ended or stand, oldest first: `Complete`, `Aborted/lost`, `Pending`."""
         tasks = reversed(self.store.tasks.newest(kind=kind, limit=1000))
         return [f"{one.status}/{one.reason}".rstrip("/") for one in tasks]
+
+    def until(self, is_true: Callable[[], bool]) -> None:
+        """Wait for what another process brings about."""
+        deadline_s = time.monotonic() + BOUND_S
+        while not is_true():
+            assert time.monotonic() < deadline_s, "it never came true"
+            self.pause()
+
+    def pause(self) -> None:
+        """Give way between two looks at what another process does."""
+        select.select([], [], [], 0.02)
 
     def file(self, name: str) -> Path:
         return self.directory / name
