@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sexton.app import explain
+from sexton.app.door import Door
 from sexton.app.explain import Status
 from sexton.app.house import Here
 from sexton.app.task import caller, reason_of
@@ -21,16 +22,13 @@ from sexton.work.holder import nonce
 from sexton.work.launch import Launch, Limits
 from sexton.work.program import run_program
 
-if TYPE_CHECKING:
-    from sexton.app.sexton import Sexton
-
 
 class Command:
     """A registered program. Calling it goes through the guard, whoever calls."""
 
     def __init__(
         self,
-        app: Sexton,
+        app: Door,
         kind: Kind,
         argv: tuple[str, ...],
         tee: Callable[[bytes], None] = lambda _: None,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, TypeVar, overload
 
+from sexton.app.door import Door
 from sexton.core import value
 from sexton.core.errors import StoreBusy
-
-if TYPE_CHECKING:
-    from sexton.app.sexton import Sexton
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -24,7 +22,7 @@ class KV:
     enums, which are read with `get(key, Type)`. A set is on disk when it returns.
     """
 
-    def __init__(self, app: Sexton) -> None:
+    def __init__(self, app: Door) -> None:
         self._app = app
 
     def __setitem__(self, key: str, new: object) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 import msgspec
 
+from sexton.app.door import Door
 from sexton.app.task import Task
 from sexton.core import guard as judge
 from sexton.core.errors import DeclarationError
@@ -18,9 +19,6 @@ from sexton.core.task import Result
 from sexton.work.effect import WIDTH_MAX, Effect, takes_item
 from sexton.work.guard import Body, Run
 from sexton.work.serve import Serving
-
-if TYPE_CHECKING:
-    from sexton.app.sexton import Sexton
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,7 +61,7 @@ class Decorator(Protocol[T]):
 class Plan(Task[P, None], Generic[P, T]):
     """A registered plan. Calling it serves each item once, through guard and ledger."""
 
-    def __init__(self, app: Sexton, kind: Kind, function: Callable[P, Iterable[T]]) -> None:
+    def __init__(self, app: Door, kind: Kind, function: Callable[P, Iterable[T]]) -> None:
         super().__init__(app, kind, function)  # type: ignore[arg-type]
         self.__signature__ = self.__signature__.replace(return_annotation="Outcome[None]")
         self._plan: Callable[..., Iterable[T]] = function

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 from sexton.app import place
 from sexton.app.command import Command
 from sexton.app.declare import Options, Timing, kind_of, refuse_async, summary_of
+from sexton.app.door import Declared
 from sexton.app.house import Here, Stores
 from sexton.app.kv import KV
 from sexton.app.plan import Plan
@@ -160,19 +161,19 @@ class Sexton:
 
     def ask(
         self,
-        task: Task[..., Any] | Command,
+        declared: Declared,
         request: Request,
         connection: sqlite3.Connection | None,
     ) -> Asked:
         """Ask for a task in the store, or inside the caller's own SQLite transaction."""
         if connection is None:
-            asked = self.store.tasks.enqueue(task.kind, request)
+            asked = self.store.tasks.enqueue(declared.kind, request)
             wake.touch(self.store.db.path)
             return asked
         path = outbox.path_of(connection, self.store.db.path)
-        self.store.kinds.ensure(task.kind)
+        self.store.kinds.ensure(declared.kind)
         self.store.outboxes.register(path)
-        outbox.write(connection, task.kind, request)
+        outbox.write(connection, declared.kind, request)
         return Asked(None, is_new=True)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 import msgspec
 
 from sexton.app import explain
+from sexton.app.door import Door
 from sexton.app.explain import Status
 from sexton.app.payload import Payload
 from sexton.core import duration, instant
@@ -27,8 +28,6 @@ from sexton.work.holder import nonce
 if TYPE_CHECKING:
     import sqlite3
 
-    from sexton.app.sexton import Sexton
-
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
@@ -36,7 +35,7 @@ R_co = TypeVar("R_co", covariant=True)
 class Task(Generic[P, R_co]):
     """A registered function. Calling it goes through the guard, whoever calls."""
 
-    def __init__(self, app: Sexton, kind: Kind, function: Callable[P, R_co]) -> None:
+    def __init__(self, app: Door, kind: Kind, function: Callable[P, R_co]) -> None:
         self._app = app
         self._kind = kind
         self.function = function

@@ -33,13 +33,20 @@ BUSY_MS = 10_000  # how long an act waits for others before it gives up
 class Transaction:
     """`with db.transaction():` commits at the end, or rolls back if the block raises."""
 
-    __slots__ = ("_db",)
+    __slots__ = ("_db", "_is_relaxed")
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, is_relaxed: bool = False) -> None:
         self._db = db
+        self._is_relaxed = is_relaxed
 
     def __enter__(self) -> Database:
-        self._db.run("BEGIN IMMEDIATE")
+        if self._is_relaxed:
+            self._db.run("PRAGMA synchronous=NORMAL")
+        try:
+            self._db.run("BEGIN IMMEDIATE")
+        except SextonError:
+            self._wait_for_disk_again()
+            raise
         return self._db
 
     def __exit__(
@@ -48,10 +55,17 @@ class Transaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self._db.commit()
-        else:
-            self._db.rollback()
+        try:
+            if kind is None:
+                self._db.commit()
+            else:
+                self._db.rollback()
+        finally:
+            self._wait_for_disk_again()
+
+    def _wait_for_disk_again(self) -> None:
+        if self._is_relaxed:
+            self._db.run("PRAGMA synchronous=FULL")
 
 
 class Database:
@@ -138,9 +152,9 @@ class Database:
         if self._pid == os.getpid() and self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def relax(self) -> Relaxed:
+    def relax(self) -> Transaction:
         """`with db.relax():` commits without waiting for the disk: for what promises nothing."""
-        return Relaxed(self)
+        return Transaction(self, is_relaxed=True)
 
     def pragma(self, name: str, value: int | str | None = None) -> Any:
         self._check_process()
@@ -180,32 +194,6 @@ class Database:
                 "this store connection was opened before a fork",
                 hint="Open the store in the process that uses it: its locks do not survive fork().",
             )
-
-
-class Relaxed:
-    __slots__ = ("_db",)
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    def __enter__(self) -> Database:
-        self._db.run("PRAGMA synchronous=NORMAL")
-        self._db.run("BEGIN IMMEDIATE")
-        return self._db
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if kind is None:
-                self._db.commit()
-            else:
-                self._db.rollback()
-        finally:
-            self._db.run("PRAGMA synchronous=FULL")
 
 
 class Refusal(SextonError):
