@@ -49,6 +49,14 @@ def test_every_page_is_in_the_contents() -> None:
     assert listed | {DOCS / "index.md"} == set(DOCS.rglob("*.md"))
 
 
+@pytest.mark.parametrize("room", ["how-to", "explanation", "decisions"])
+def test_an_index_links_to_every_page_of_its_room(room: str) -> None:
+    index = DOCS / room / "index.md"
+
+    others = {page.name for page in (DOCS / room).glob("*.md")} - {"index.md"}
+    assert others == set(_LINK.findall(prose(index)))
+
+
 @pytest.mark.parametrize("page", ALL)
 def test_a_page_begins_with_its_one_title(page: Path) -> None:
     titles = re.findall(r"^# .+$", prose(page), re.MULTILINE)

@@ -253,28 +253,27 @@ def test_every_environment_variable_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    ("anchor", "shape"),
+    ("heading", "shape"),
     [
-        ("json-task", shapes.task_shape),
-        ("json-item", shapes.entry_shape),
-        ("json-kind", shapes.kind_shape),
+        ("A task", shapes.task_shape),
+        ("An item", shapes.entry_shape),
+        ("A kind", shapes.kind_shape),
     ],
 )
-def test_a_json_shape_has_the_fields_that_are_documented(anchor: str, shape: Any) -> None:
+def test_a_json_shape_has_the_fields_that_are_documented(heading: str, shape: Any) -> None:
     fields = re.findall(r'^        "(\w+)":', inspect.getsource(shape), re.MULTILINE)
 
-    assert json_fields(anchor) == fields
+    assert json_fields(heading) == fields
 
 
 def test_a_notice_has_the_fields_that_are_documented() -> None:
-    assert json_fields("json-notice") == list(Notice.__struct_fields__)
+    assert json_fields("A notice") == list(Notice.__struct_fields__)
 
 
-def json_fields(anchor: str) -> list[str]:
+def json_fields(heading: str) -> list[str]:
+    """The names in the first paragraph below a heading of the page on JSON."""
     text = (DOCS / "reference" / "json.md").read_text(encoding="utf-8")
-    section = text.partition(f"({anchor})=")[2].partition("\n(json-")[0]
-    paragraphs = section.split("\n\n")
-    return re.findall(r"`(\w+)`", next(part for part in paragraphs if part.startswith("`")))
+    return re.findall(r"`(\w+)`", text.partition(f"\n## {heading}\n\n")[2].partition("\n\n")[0])
 
 
 # --- commands -----------------------------------------------------------------------------------
