@@ -343,7 +343,7 @@ def directory(is_kept: bool) -> Iterator[Path]:
         yield place
     finally:
         if is_kept:
-            say(f"Left behind: {place}")
+            print(f"Left behind: {place}")
         else:
             shutil.rmtree(place)
 
