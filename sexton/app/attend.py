@@ -12,6 +12,8 @@ import msgspec
 from sexton.app.house import Here
 from sexton.core.errors import StoreError
 from sexton.core.task import Claim, Result, Task
+from sexton.store.sqlite import Database
+from sexton.store.sweeps import Sweeps
 from sexton.work.sweep import sweep
 
 LOOK_S = 1.0  # how often a tick with running tasks looks around
@@ -69,12 +71,24 @@ class Found(msgspec.Struct, frozen=True):
 def look_around(store_here: Here, starter: Starter) -> Found:
     """Sweep, drain the outboxes, expire, schedule; tell of what was settled."""
     store = store_here.store
-    swept = sweep(store.sweeps, store_here.here, store.now(), store_here.grace_s)
+    others = _Others(store.db, store_here.owner)
+    swept = sweep(others, store_here.here, store.now(), store_here.grace_s)
     drained = store.outboxes.drain()
     for task in [*swept, *store.rounds.expire()]:
         if task.reason:
             starter.tell(_trouble_of(task))
     return Found(len(swept), drained, len(store.rounds.schedule()))
+
+
+class _Others(Sweeps):
+    """The Running tasks of everybody else: ours are alive, whatever a clock that jumped says."""
+
+    def __init__(self, db: Database, owner: str) -> None:
+        super().__init__(db)
+        self._owner = owner
+
+    def running(self) -> list[Task]:
+        return [task for task in super().running() if task.owner != self._owner]
 
 
 class Beside:
