@@ -269,7 +269,13 @@ class Items:
         return self._of(task).advance([], [Wanted(key)])[0]
 
     def end(self, task: int, ended: Ended) -> None:
-        """End one item of a Running task; raises UnknownTask or Fenced."""
+        """End one item of a Running task; raises UnknownTask or Fenced, and then keeps it as
+        evidence on the task's row."""
+        row = rows.get(self._db, task)
+        if row is not None and row.status != RUNNING:
+            text = f"item {ended.key} ended late: {ended.status} {ended.note}".rstrip()
+            with self._db.transaction():
+                self._db.run(TASK_SQL.late, {"task": task, "now": self._db.now(), "text": text})
         self._of(task).advance([ended], [])
 
     def _of(self, task: int) -> StoreLedger:

@@ -1,0 +1,95 @@
+"""`run`: one kind, now and here, and how far it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.conftest import Type
+from tests.cli.shop import Shop
+from tests.cli.test_frame import on_a_terminal
+
+LONG_PLAN = """
+
+@app.plan(scope="forever")
+def many() -> list[int]:
+    return list(range(200))
+
+
+@many.each(key=lambda number: number)
+def serve(number: int) -> None:
+    import select
+    select.select([], [], [], 0.002)
+"""
+
+
+def test_a_kind_is_run_and_says_what_happened(typed: Type) -> None:
+    told = typed("run", "resize", "image=a.png")
+
+    assert told.code == 0
+    assert told.out == "resizing a.png 800\ndone: returned (task 1, attempt 1)\n"
+
+
+def test_json_is_alone_on_stdout(typed: Type) -> None:
+    told = typed("run", "resize", "image=a.png", "--json")
+
+    assert json.loads(told.out)["code"] == "done"
+    assert told.err == "resizing a.png 800\n"
+
+
+def test_a_kinds_own_exception_is_shown_recorded_and_a_failure(typed: Type) -> None:
+    told = typed("run", "resize", "image=bad")
+
+    assert told.code == 1
+    assert 'raise ValueError("no picture' in told.err
+    assert "sexton: resize failed: ValueError: no picture \\x1b[31m in it" in told.err
+    assert "Aborted/failed" in typed("tasks").out
+
+
+def test_what_is_not_due_is_skipped_and_that_is_no_failure(typed: Type) -> None:
+    told = typed("run", "nightly")
+
+    assert told.code == 0
+    assert told.out.startswith("skipped: not due: new since ")
+    assert json.loads(typed("run", "nightly", "--json").out)["ran"] is False
+
+
+def test_force_runs_it_and_keeps_the_reason(typed: Type) -> None:
+    told = typed("run", "nightly", "--force", "mails were lost")
+
+    assert told.out.startswith("night\ndone: returned (period forced:1, ")
+    assert "mails were lost" in typed("show", "1").out
+
+
+def test_a_plan_can_be_looked_at_and_touches_nobody(typed: Type) -> None:
+    told = typed("run", "remind", "--plan")
+    shape = json.loads(typed("run", "remind", "--plan", "--json").out)
+
+    assert told.out == "1\n2\n3\n"
+    assert "would serve 3 of 3 planned" in told.err
+    assert shape["keys"] == ["1", "2", "3"]
+    assert typed("tasks").out == "no tasks\n"
+    assert typed("items", "remind").out == "no items\n"
+
+
+def test_a_programs_output_is_passed_on_and_its_exit_code_is_told(shop: Shop) -> None:
+    told = shop.type("run", "dump")
+
+    assert told.returncode == 1
+    assert told.stdout.startswith("dumping\nfailed: ended with exit code 3 ")
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_is_for_a_terminal_and_gone_at_the_end(shop: Shop, is_terminal: bool) -> None:
+    with (shop.directory / f"{shop.module}.py").open("a") as file:
+        file.write(LONG_PLAN)
+    if not is_terminal:
+        assert shop.type("run", "many").stderr == ""
+        return
+    said = on_a_terminal(shop, "run", "many")
+    drawn = said.split("\r\033[K")
+
+    assert any(line.startswith("many  [") and "/200  " in line for line in drawn)
+    assert drawn[-1].startswith("done: 200 done of 200 planned")
+    assert all(len(line) < 80 for line in drawn[:-1])
