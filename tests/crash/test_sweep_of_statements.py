@@ -135,7 +135,7 @@ def test_a_sweep_killed_anywhere_settles_each_loss_once(crashes: Crashes) -> Non
     alone("morning")
 
     def die() -> None:
-        world.effects.happen = lambda _what: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+        effects.before = lambda _what: os.kill(os.getpid(), signal.SIGKILL)
         world.morning()
 
     assert ended(forked(die)) == signal.SIGKILL
@@ -195,7 +195,7 @@ def test_a_settlement_killed_anywhere_is_whole_or_not_at_all(
     alone("narrow")
 
     def die_at_ben() -> None:
-        world.effects.happen = lambda what: (  # type: ignore[method-assign]
+        effects.before = lambda what: (
             os.kill(os.getpid(), signal.SIGKILL) if what == "ben" else None
         )
         world.narrow()

@@ -17,15 +17,13 @@ def test_a_stopped_owner_is_taken_over_and_its_return_changes_nothing(
     clock: Clock, plan: world.Anything
 ) -> None:
     alone(plan.name)
-    usual = effects.happen
 
     def stop_at_cy(what: str) -> None:
         if what == "cy":
             os.kill(os.getpid(), signal.SIGSTOP)
-        usual(what)
 
     def run() -> None:
-        effects.happen = stop_at_cy  # type: ignore[method-assign]
+        effects.before = stop_at_cy
         assert plan().code == "lost"
 
     pid = forked(run)
@@ -56,7 +54,7 @@ def test_a_stopped_function_cannot_finish_what_was_taken_over(clock: Clock) -> N
     alone("morning")
 
     def run() -> None:
-        effects.happen = lambda _what: os.kill(os.getpid(), signal.SIGSTOP)  # type: ignore[method-assign]
+        effects.before = lambda _what: os.kill(os.getpid(), signal.SIGSTOP)
         assert world.morning().code == "lost"
 
     pid = forked(run)
@@ -77,7 +75,7 @@ def test_a_stopped_owner_within_its_lease_is_left_alone(clock: Clock) -> None:
     alone("morning")
 
     def run() -> None:
-        effects.happen = lambda _what: os.kill(os.getpid(), signal.SIGSTOP)  # type: ignore[method-assign]
+        effects.before = lambda _what: os.kill(os.getpid(), signal.SIGSTOP)
         assert world.morning().code == "done"
 
     pid = forked(run)

@@ -26,8 +26,12 @@ class Effects:
 
     path = Path()
 
+    def __init__(self) -> None:
+        self.before: Callable[[str], object] = lambda _what: None
+
     def happen(self, what: str) -> None:
-        """Append one line, and come back when it is on disk."""
+        """Append one line, and come back when it is on disk; `before` that, a test may strike."""
+        self.before(what)
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(descriptor, f"{what}\n".encode())
         os.fsync(descriptor)
