@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     install = _install(args)
-    units.refuse_line_ends(install)
+    units.refuse_unwritable(install)
     files = _cron_files(install) if args.how == "cron" else _unit_files(install)
     if args.apply:
         _apply(args.how, install, files)

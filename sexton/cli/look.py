@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from sexton.app.place import Place
+from sexton.cli.say import count
 from sexton.core.instant import DAY_US, MINUTE_US, Instant, ago, iso
 from sexton.core.schedule import findings
 from sexton.core.task import ABORTED, PENDING, RUNNING
@@ -172,21 +173,21 @@ def kinds(store: Store, now: Instant) -> Iterator[Finding]:
         if known.gone_at is not None:
             yield from _gone(store, name)
         elif known.kind.has_schedule:
-            for found in findings(known.schedule, now):
-                if found.code in {"gap", "ended"}:
-                    yield Finding("warn", name, found.text, "See: sexton lint")
+            met = [it for it in findings(known.schedule, now) if it.code in {"gap", "ended"}]
+            if met:
+                yield Finding("warn", name, met[0].text, "All of it: sexton lint")
         doubtful = store.items.entries(name, in_doubt=True)
         if doubtful:
             keys = ", ".join(entry.key for entry in doubtful[:NAMED_MAX])
             more = ", …" if len(doubtful) > NAMED_MAX else ""
-            text = f"{len(doubtful)} items are in doubt: {keys}{more}"
+            text = f"{count(len(doubtful), 'item is', 'items are')} in doubt: {keys}{more}"
             yield Finding("warn", name, text, f"sexton settle {name} KEY done|failed|retry")
 
 
 def _gone(store: Store, name: str) -> Iterator[Finding]:
     waiting = store.tasks.newest(kind=name, status=PENDING)
     if waiting:
-        text = f"it is no longer declared, and {len(waiting)} of its tasks wait for ever"
+        text = f"it is no longer declared, and {count(len(waiting), 'task')} of it wait for ever"
         yield Finding("warn", name, text, f"Declare it again, or: sexton abort {waiting[0].id}")
 
 
@@ -202,7 +203,8 @@ def stuck(store: Store, now: Instant) -> Iterator[Finding]:
         if task.due_at < now - DAY_US and task.kind != NOTIFY_KIND
     ]
     if late:
-        text = f"{len(late)} tasks are due for over a day, the newest is task {late[0].id}"
+        named = count(len(late), "task is", "tasks are")
+        text = f"{named} due for over a day, the newest is task {late[0].id}"
         yield Finding("warn", "tasks", text, f"Ask why: sexton why {late[0].kind}")
 
 

@@ -1,7 +1,6 @@
 """What starts the tick, as text: a crontab line, and the units of systemd.
 
-Pure: it is given all names, and quotes them by the rules of each. A path with a line end is
-refused, since neither can write it.
+Pure: it is given all names, and quotes them by the rules of each.
 """
 
 from __future__ import annotations
@@ -36,12 +35,14 @@ def name_of(directory: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", base).strip("-").lower() or "tasks"
 
 
-def refuse_line_ends(install: Install) -> None:
+def refuse_unwritable(install: Install) -> None:
+    """Raise ConfigurationError for a path that no crontab and no unit can write."""
     texts = [install.directory, install.wake, *install.argv, *install.env.values()]
     for text in texts:
-        if any(ord(sign) < ord(" ") for sign in text):
+        if any(ord(sign) < ord(" ") for sign in text) or text.endswith((" ", "\\")):
             raise ConfigurationError(
-                f"{text!r} holds a control character, which no crontab and no unit can write",
+                f"no crontab and no unit can write {text!r}: it holds a control character, or ends"
+                " with a space or a backslash",
                 hint="Rename the directory.",
             )
 
@@ -113,15 +114,20 @@ def _service(install: Install, *, of_user: bool) -> str:
             "TimeoutStopSec=90s",
             "KillMode=mixed",
             "UMask=0027",
+            "# Take this line out where a task needs sudo, or the setgid sendmail of postfix.",
             "NoNewPrivileges=yes",
             "ProtectSystem=full",
             f"ReadWritePaths={writable}",
+            "ProtectClock=yes",
+            "ProtectHostname=yes",
+            "ProtectKernelLogs=yes",
             "ProtectKernelTunables=yes",
             "ProtectKernelModules=yes",
             "ProtectControlGroups=yes",
             "RestrictSUIDSGID=yes",
             "RestrictRealtime=yes",
             "LockPersonality=yes",
+            "SystemCallArchitectures=native",
             "",
         ]
     )
