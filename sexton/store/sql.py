@@ -20,16 +20,16 @@ class Queries:
     def __init__(self, noun: str) -> None:
         with open(os.path.join(_HERE, f"{noun}.sql"), encoding="utf-8") as file:
             self._texts = dict(_split(part) for part in file.read().split("-- name: ")[1:])
+        # As plain attributes they are found at once: the ledger asks for five of them an item.
+        vars(self).update(self._texts)
 
     @property
     def names(self) -> list[str]:
         return list(self._texts)
 
     def __getattr__(self, name: str) -> str:
-        try:
-            return self._texts[name]
-        except KeyError:
-            raise AttributeError(f"no query is named {name}") from None
+        """Called only for a name that is none; raises AttributeError."""
+        raise AttributeError(f"no query is named {name}")
 
 
 def _split(part: str) -> tuple[str, str]:

@@ -146,7 +146,7 @@ class Database:
         self._check_process()
         try:
             cursor = self._connection.execute(sql, values)
-            names = [column[0] for column in cursor.get_description()]
+            names = next(zip(*cursor.get_description(), strict=True))
             return [dict(zip(names, row, strict=True)) for row in cursor]
         except apsw.ExecutionCompleteError:  # no row at all: the library knows no columns then
             return []
