@@ -41,9 +41,7 @@ def key_text(value: object) -> str:
 
     Allowed are `int`, `str` and `uuid.UUID`: their text is the same tomorrow and elsewhere.
     """
-    from uuid import UUID  # noqa: PLC0415 -- only plans need it
-
-    if isinstance(value, bool) or not isinstance(value, (int, str, UUID)):
+    if isinstance(value, bool) or not (isinstance(value, (int, str)) or _is_uuid(value)):
         raise TypeError(f"an item's key must be an int, a str or a UUID, not {value!r}")
     text = str(value)
     if not text or len(text) > 500 or "\x1f" in text:
@@ -51,3 +49,9 @@ def key_text(value: object) -> str:
             f"an item's key must have 1 to 500 characters, and no U+001F: {text[:40]!r}"
         )
     return text
+
+
+def _is_uuid(value: object) -> bool:
+    from uuid import UUID  # noqa: PLC0415 -- few need it
+
+    return isinstance(value, UUID)

@@ -103,9 +103,10 @@ class StoreLedger:
         return bool(row) and row == {"status": RUNNING, "claim": self._claim.nonce}
 
     def _end(self, item: Ended, now: Instant) -> None:
-        at = {"scope": self._scope, "key": item.key, "task": self._claim.task}
+        at: dict[str, Any] = {"scope": self._scope, "key": item.key, "task": self._claim.task}
         if item.status != "Unbegun":
-            self._db.run(SQL.end, at | {"status": item.status, "now": now, "note": item.note})
+            at |= {"status": item.status, "now": now, "note": item.note}
+            self._db.run(SQL.end, at)
         elif self._db.one(SQL.unbegin, at):
             self._db.run(SQL.free_slot, {"scope": self._scope, "key": item.key})
 
@@ -126,8 +127,9 @@ class StoreLedger:
 
     def _begin_new(self, item: Wanted, now: Instant) -> Begun | None:
         """Begin an item that the ledger does not know; None if it does."""
-        values = {"scope": self._scope, "key": item.key, "task": self._claim.task, "now": now}
-        row = self._db.one(SQL.begin, values | {"kind": self._kind.name})
+        values: dict[str, Any] = {"scope": self._scope, "key": item.key}
+        values |= {"task": self._claim.task, "kind": self._kind.name, "now": now}
+        row = self._db.one(SQL.begin, values)
         return Begun(item.key, "begin", row["tries"]) if row else None
 
     def _begin_again(self, key: str, now: Instant, leaves: str, of: int) -> Begun:
