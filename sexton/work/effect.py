@@ -67,7 +67,11 @@ def field_of(thing: object, name: str) -> object:
 
 def said(error: BaseException) -> str:
     """An exception in one line of bounded length, safe to keep in a row."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    name = type(error).__name__
+    try:
+        text = " ".join(f"{name}: {error}".split())
+    except Exception:  # noqa: BLE001 -- foreign code: an exception may fail to say itself
+        text = name
     return text.encode("utf-8", "backslashreplace").decode()[:NOTE_LENGTH_MAX]
 
 
