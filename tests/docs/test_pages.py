@@ -49,7 +49,7 @@ def test_every_page_is_in_the_contents() -> None:
     assert listed | {DOCS / "index.md"} == set(DOCS.rglob("*.md"))
 
 
-@pytest.mark.parametrize("room", ["how-to", "explanation", "decisions"])
+@pytest.mark.parametrize("room", ["how-to", "reference", "explanation", "decisions"])
 def test_an_index_links_to_every_page_of_its_room(room: str) -> None:
     index = DOCS / room / "index.md"
 

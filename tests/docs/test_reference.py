@@ -36,7 +36,7 @@ PUBLIC = {"Sexton": Sexton, "Task": Task, "Plan": Plan, "Command": Command, "KV"
 INNER = {
     "Sexton": {"ask", "declared", "here", "place", "store"},
     "Task": {"body", "key_of", "kind", "payload"},
-    "Plan": {"body", "effect", "kind"},
+    "Plan": {"body", "effect", "kind", "stop"},
     "Command": {"argv", "force", "enqueue", "why", "status", "name", "kind"},
     "Item": {"of"},
     "Limits": {"memory_bytes", "processes", "cpu_s", "open_files", "file_bytes"},
