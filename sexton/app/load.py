@@ -10,6 +10,7 @@ import traceback
 from sexton.app.place import Place
 from sexton.app.sexton import Sexton
 from sexton.core.errors import ConfigurationError
+from sexton.store import path_of
 
 FRAMES_SHOWN = 3
 
@@ -21,7 +22,7 @@ def load(place: Place) -> Sexton:
     happen once.
     """
     found = named(place)
-    if found.place.store != place.store:
+    if os.path.realpath(path_of(found.place.store)) != os.path.realpath(path_of(place.store)):
         raise ConfigurationError(
             f"the application uses the store {found.place.store}, and this command {place.store}",
             hint="Name the store in sexton.toml or SEXTON_STORE instead of Sexton('…').",

@@ -77,12 +77,14 @@ def means(store: Store, place: Place) -> Means:
     def definition(claim: Claim) -> Kind:
         return kind_of(store.db, claim.kind) or Kind(name=claim.kind)
 
+    place = home(store, place)
+
     def launch(claim: Claim, kind: Kind) -> Launch:
         errand = Errand(
             claim=claim,
             store=place.store,
-            app=store.meta.get("app") or place.app,
-            directory=store.meta.get("directory") or place.directory,
+            app=place.app,
+            directory=place.directory,
             settings_path=place.settings_path,
         )
         return Launch(
@@ -119,25 +121,35 @@ def means(store: Store, place: Place) -> Means:
     )
 
 
+def home(store: Store, place: Place) -> Place:
+    """The place with the application in it: beside the settings file that was found, so that a
+    release in a new directory is run from there; without one, where `sync` last found it."""
+    app = place.app or store.meta.get("app")
+    directory = place.directory
+    if not place.settings_path:
+        directory = store.meta.get("directory") or directory
+    return msgspec.structs.replace(place, app=app, directory=directory)
+
+
 def sync_if_changed(store: Store, place: Place) -> str:
     """Read the application anew if one of its files changed; what went wrong, or ''.
 
     In a process of its own: the tick stays free of the application, and an import that hangs or
     dies takes nothing with it. Until it can be read again, its kinds stay as they were.
     """
-    sources = store.meta.get("sources")
-    if not has_changed(sources):
+    here = home(store, place)
+    has_moved = store.meta.get("directory") not in ("", here.directory)
+    if not has_moved and not has_changed(store.meta.get("sources")):
         return ""
     argv = [sys.executable, "-m", "sexton", "sync", "--quiet"]
     environ = {**os.environ, "SEXTON_STORE": place.store}
-    environ["SEXTON_APP"] = place.app or store.meta.get("app")
+    environ["SEXTON_APP"] = here.app
     if place.settings_path:
         environ["SEXTON_SETTINGS"] = place.settings_path
-    directory = store.meta.get("directory") or place.directory
     try:
         done = subprocess.run(
             argv,
-            cwd=directory if os.path.isdir(directory) else None,
+            cwd=here.directory if os.path.isdir(here.directory) else None,
             env=environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -64,7 +64,7 @@ class Shop:
 
     def write(self, text: str, name: str = "tasks.py") -> None:
         """Write the tasks below the usual head, and give the file a time of change of its own."""
-        head = HEAD if name == "tasks.py" else ""
+        head = HEAD if name.endswith("tasks.py") else ""
         file = self.directory / name
         before = file.stat().st_mtime_ns if file.exists() else 0
         file.write_text(head + textwrap.dedent(text), encoding="utf-8")
@@ -90,11 +90,15 @@ class Shop:
         return [sys.executable, *python, "-m", "sexton", *words]
 
     def start(
-        self, *words: str, env: dict[str, str] | None = None, python: Sequence[str] = ()
+        self,
+        *words: str,
+        env: dict[str, str] | None = None,
+        python: Sequence[str] = (),
+        cwd: Path | None = None,
     ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self.start_line(*words, python=python),
-            cwd=self.directory,
+            cwd=cwd or self.directory,
             env=self.environment(**(env or {})),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -104,10 +108,14 @@ class Shop:
         )
 
     def sexton(
-        self, *words: str, env: dict[str, str] | None = None, python: Sequence[str] = ()
+        self,
+        *words: str,
+        env: dict[str, str] | None = None,
+        python: Sequence[str] = (),
+        cwd: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
-        return finish(self.start(*words, env=env, python=python))
+        return finish(self.start(*words, env=env, python=python, cwd=cwd))
 
     def tick(self) -> subprocess.CompletedProcess[str]:
         """One tick that must succeed."""

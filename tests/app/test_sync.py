@@ -151,3 +151,67 @@ def test_an_idle_tick_does_not_import_the_application(shop: Shop) -> None:
 
     assert (once, idle) == (1, 1)
     assert shop.effects() == {"imported": 2, "nightly": 1}
+
+
+def test_a_release_in_a_new_directory_is_noticed_and_run_from_there(
+    shop: Shop, tmp_path: Path
+) -> None:
+    where = """
+        @app.task(schedule="@daily")
+        def nightly() -> None:
+            (Path(os.environ["TOLD"]) / HERE.name).write_text(f"{os.getcwd()} RELEASE")
+        """
+    current = tmp_path / "current"
+    named = {"SEXTON_STORE": shop.url, "TOLD": str(tmp_path / "told")}
+    (tmp_path / "told").mkdir()
+    for number in (1, 2):
+        release = tmp_path / f"release{number}"
+        release.mkdir()
+        (release / "sexton.toml").write_text('app = "tasks:app"')
+        shop.write(where.replace("RELEASE", str(number)), f"release{number}/tasks.py")
+        current.unlink(missing_ok=True)
+        current.symlink_to(release)
+        if number == 1:
+            assert shop.sexton("sync", env=named, cwd=current).returncode == 0
+        shop.travel(days=1)
+        assert shop.sexton("tick", env=named, cwd=current).returncode == 0
+
+    told = {file.name: file.read_text() for file in (tmp_path / "told").iterdir()}
+    assert told == {
+        "release1": f"{tmp_path / 'release1'} 1",
+        "release2": f"{tmp_path / 'release2'} 2",
+    }
+
+
+def test_a_tick_that_knows_only_the_store_finds_the_application_where_sync_did(
+    shop: Shop,
+) -> None:
+    shop.declare(
+        NIGHTLY
+        + """
+@app.task(schedule="@daily", isolation="inline")
+def inside() -> None:
+    did("inside")
+"""
+    )
+    shop.travel(days=1)
+    done = shop.sexton("tick", env={"SEXTON_STORE": shop.url}, cwd=Path("/"))
+
+    assert done.returncode == 0, done.stderr
+    assert shop.effects() == {"nightly": 1, "inside": 1}
+
+
+def test_a_store_reached_by_a_link_is_the_same_store(shop: Shop, tmp_path: Path) -> None:
+    link = tmp_path.parent / f"{tmp_path.name}-link"
+    link.symlink_to(tmp_path)
+    shop.write(
+        f"""
+        app = Sexton("sqlite:///{link}/sexton.db")
+
+        @app.task
+        def resize() -> None: ...
+        """
+    )
+    done = shop.sexton("sync")
+
+    assert done.returncode == 0, done.stderr

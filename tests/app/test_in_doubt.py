@@ -1,0 +1,81 @@
+"""Who is told of items in doubt, and what a preview says of a period that is Complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from sexton import Sexton
+from sexton.app.plan import Plan
+from sexton.store import idle
+from tests.app.shop import Shop
+
+
+@pytest.fixture
+def app(shop: Shop) -> Iterator[Sexton]:
+    made = Sexton(shop.url)
+    yield made
+    made.close()
+
+
+def letters_of(app: Sexton, planned: list[str], dies_at: str = "") -> Plan[[], str]:
+    @app.plan(schedule="@daily", retry="1h x 3")
+    def letters() -> list[str]:
+        return planned
+
+    @letters.each(key=str)
+    def send(thing: str) -> None:
+        if thing == dies_at:
+            os._exit(7)
+
+    return letters
+
+
+def test_a_run_that_leaves_items_in_doubt_is_told_of_once(shop: Shop, app: Sexton) -> None:
+    letters = letters_of(app, ["a", "b", "c"], dies_at="b")
+    shop.store.kinds.ensure(letters.kind)
+    shop.travel(days=1)
+    pid = os.fork()
+    if pid == 0:
+        letters()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    [letters_again] = [letters_of(Sexton(shop.url), ["a", "b", "c"])]
+    outcome = letters_again()
+    letters_again.force("once more, which is another chain")
+
+    notices = [row["text"] for row in shop.store.tasks.notices("letters")]
+    assert outcome.counts["parked"] == 1
+    assert [text for text in notices if "1 of its items are in doubt" in text] == notices
+    assert len(notices) == 1
+
+
+def test_a_preview_of_a_complete_period_would_serve_nobody(shop: Shop, app: Sexton) -> None:
+    planned = ["a", "b"]
+    letters = letters_of(app, planned)
+    shop.store.kinds.ensure(letters.kind)
+    shop.travel(days=1)
+    letters()
+    planned.append("c")
+
+    preview = letters.plan()
+
+    assert letters().code == "complete"
+    assert preview.keys == []
+    assert preview.counts == {"planned": 3, "done": 2, "to serve": 0}
+
+
+def test_what_no_tick_may_claim_leaves_a_tick_idle(shop: Shop, app: Sexton) -> None:
+    @app.task
+    def resize() -> None: ...
+
+    resize.enqueue()
+    path = shop.store.db.path
+    while_declared = idle.look(path)
+    shop.store.kinds.sync([])
+    while_gone = idle.look(path)
+
+    assert while_declared is None
+    assert while_gone == ""
