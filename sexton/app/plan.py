@@ -15,7 +15,7 @@ from sexton.core.errors import DeclarationError
 from sexton.core.item import Item
 from sexton.core.kind import Kind
 from sexton.core.ledger import parse_cap
-from sexton.core.task import Result
+from sexton.core.task import Reason, Result
 from sexton.work.effect import WIDTH_MAX, Effect, takes_item
 from sexton.work.guard import Body, Run
 from sexton.work.serve import Serving
@@ -67,6 +67,8 @@ class Plan(Task[P, None], Generic[P, T]):
         self._plan: Callable[..., Iterable[T]] = function
         self._effect: Effect | None = None
         self.progress: Progress = lambda _counts, _total: None
+        # Asked before each item, as an attempt's own deadline is: whether and why to begin no more.
+        self.stop: Callable[[], Reason] = lambda: ""
 
     @property
     def effect(self) -> Effect:
@@ -143,8 +145,15 @@ class Plan(Task[P, None], Generic[P, T]):
                 keys[key] = None
             else:
                 counts[status.lower()] += 1
+        if self._is_complete(scope):
+            keys.clear()
         counts["to serve"] = len(keys)
         return Preview(self.name, scope or "of its own", list(keys), dict(counts))
+
+    def _is_complete(self, period: str) -> bool:
+        """Whether a call would skip, since the period is Complete, whoever is planned now."""
+        attempts = self._app.store.tasks.of_period(self.name, period) if period else []
+        return any(task.status == "Complete" for task in attempts)
 
     def _scope_of_call(self, kind: Kind) -> str:
         """The ledger's scope that a call now would have; '' if it would open a new one."""
@@ -170,7 +179,13 @@ class Plan(Task[P, None], Generic[P, T]):
 
         def serve(run: Run) -> tuple[Result, None]:
             ledger = self._app.store.ledger(self.kind, run.claim, self.effect.cap)
-            serving = Serving(run.claim, self.effect, ledger, stop=run.stop, progress=self.progress)
+            serving = Serving(
+                run.claim,
+                self.effect,
+                ledger,
+                stop=lambda: self.stop() or run.stop(),
+                progress=self.progress,
+            )
             return serving.run(lambda: self._plan(**arguments)), None
 
         return serve

@@ -145,7 +145,8 @@ def settle(
 def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task:
     """Ask for the next attempt of an Aborted task, or give the alert; the row itself is final."""
     if task.status == COMPLETE:
-        db.run(SQL.park_left, {"id": task.id, "kind": task.kind, "now": now})
+        parked = db.run(SQL.park_left, {"id": task.id, "kind": task.kind, "now": now})
+        _tell_of_doubt(db, task, now, parked)
     if task.status == COMPLETE or kind is None or kind.name == NOTIFY_KIND:
         if kind is not None and task.status == ABORTED:
             _retry(db, task, kind, now)
@@ -154,6 +155,18 @@ def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task
         return task
     alert(db, kind, task, now)
     return task
+
+
+def _tell_of_doubt(db: Database, task: Task, now: Instant, parked: int) -> None:
+    """Tell once for a chain that it is Complete but for items that a person has to settle."""
+    parked += int(msgspec.json.decode(task.counts).get("parked", 0))
+    if parked:
+        about = f"period {task.period}" if task.period else f"task {task.root}"
+        text = (
+            f"{task.kind}: {about} is Complete, and {parked} of its items are in doubt:"
+            f" sexton items {task.kind} --in-doubt"
+        )
+        notice(db, f"in doubt:{task.root}", "in doubt", task.kind, text, now, task.id)
 
 
 def _retry(db: Database, task: Task, kind: Kind, now: Instant) -> bool:

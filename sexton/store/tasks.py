@@ -155,6 +155,11 @@ class Tasks:
         values["before"] = before if before is not None else (1 << 62)
         return [rows.task_of(row) for row in self._db.all(SQL.list, values)]
 
+    def of_period(self, kind: str, period: str) -> list[Task]:
+        """Every attempt at one period of a guarded kind, oldest first."""
+        values = {"kind": kind, "target": ANY_TARGET, "key": "", "period": period}
+        return [rows.task_of(row) for row in self._db.all(SQL.chain, values)]
+
     def chain(self, root: int) -> list[Task]:
         """Every attempt of a chain, oldest first."""
         return [rows.task_of(row) for row in self._db.all(SQL.chain_of_root, {"root": root})]

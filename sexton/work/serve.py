@@ -30,6 +30,7 @@ _COUNTED = {
 }
 _KNOWN = {"Done": "before", "Rejected": "rejected before", "Parked": "parked", "Skipped": "skipped"}
 _ENDED = {"Done": "done", "Failed": "failed", "Rejected": "rejected", "Unbegun": "unbegun"}
+_IN_ORDER = tuple(dict.fromkeys((*_ENDED.values(), *_KNOWN.values(), *_COUNTED.values(), "twice")))
 NOT_PLANNED_NAMED_MAX = 5
 
 
@@ -258,5 +259,5 @@ class Serving:
 
 def say_counts(counts: Counter[str]) -> str:
     """`57 done, 1 parked of 59 planned`: what happened to whom, the empty counts left out."""
-    parts = [f"{n} {name}" for name, n in counts.items() if n and name != "planned"]
+    parts = [f"{counts[name]} {name}" for name in _IN_ORDER if counts[name]]
     return f"{', '.join(parts) or 'nobody to serve'} of {counts['planned']} planned"

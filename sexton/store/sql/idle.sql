@@ -2,7 +2,10 @@
 -- Everything an idle tick must know, in one row.
 SELECT
     (EXISTS (SELECT 1 FROM kind WHERE next_at <= :now AND gone_at IS NULL)
-     OR EXISTS (SELECT 1 FROM task WHERE status = 'Pending' AND due_at <= :now)
+     -- What no tick may claim, a program of `sexton once` or a kind that is gone, keeps none busy.
+     OR EXISTS (SELECT 1 FROM task JOIN kind ON kind.name = task.kind
+                WHERE task.status = 'Pending' AND task.due_at <= :now AND kind.gone_at IS NULL
+                  AND coalesce(json_extract(kind.definition, '$.family'), 'task') <> 'once')
      OR EXISTS (SELECT 1 FROM task WHERE status = 'Pending' AND expires_at <= :now)
      OR EXISTS (SELECT 1 FROM task WHERE status = 'Running')) AS is_due,
     coalesce((SELECT at FROM mark WHERE name = 'tick'), 0) AS last_at,
