@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from sexton.core.settings import Settings
 from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
 from sexton.store import open_store
 from sexton.store.rows import NOTIFY_KIND
+from sexton.store.store import Store
 from sexton.work.effect import said
 from sexton.work.guard import Run
 from sexton.work.notify import deliver
@@ -47,6 +49,7 @@ def main(give: int, take: int) -> int:
     errand = _read(give)
     if errand is None:
         return 0  # whoever started this died before the claim was entered: nothing began
+    ours = os.getpid()
     os.set_inheritable(take, False)
     os.environ["SEXTON_STORE"] = errand.store
     if errand.settings_path:
@@ -62,8 +65,10 @@ def main(give: int, take: int) -> int:
     except BaseException as error:  # noqa: BLE001 -- foreign code; the task's output tells it
         traceback.print_exc()
         result = Result(status=ABORTED, reason="failed", outcome=said(error))
-    sys.stdout.flush()
-    os.write(take, msgspec.json.encode(result) + b"\n")
+    with suppress(OSError, ValueError, AttributeError):  # the body may have closed or replaced it
+        sys.stdout.flush()
+    if os.getpid() == ours:  # a child that the body forked, and let return, speaks for nobody
+        os.write(take, msgspec.json.encode(result) + b"\n")
     return 0
 
 
@@ -114,7 +119,10 @@ class Stop:
 
     def __init__(self, claim: Claim, place: Place, *, is_plan: bool) -> None:
         self._claim = claim
-        self._store = open_store(place.store, place.settings)
+        self._place = place
+        # Opened when first asked: while a plain function runs, no descriptor of the store is in
+        # its process, where a stray close or write could do harm.
+        self._store: Store | None = None
         self._is_asked = False
         if is_plan:
             signal.signal(signal.SIGTERM, self._note)
@@ -123,6 +131,8 @@ class Stop:
         self._is_asked = True
 
     def __call__(self) -> Reason:
+        if self._store is None:
+            self._store = open_store(self._place.store, self._place.settings)
         now = self._store.now()
         if self._claim.expires_at is not None and now >= self._claim.expires_at:
             return "expired"

@@ -114,6 +114,83 @@ def test_only_a_body_that_returned_is_complete(shop: Shop) -> None:
     assert last(shop, "vanishes").outcome.startswith("it never returned: ")
 
 
+def test_a_body_may_do_odd_things_and_is_still_judged_by_its_return(shop: Shop) -> None:
+    shop.declare(
+        """
+        @app.task
+        def closes_its_output() -> None:
+            sys.stdout.close()
+            sys.stderr.close()
+
+        @app.task
+        def replaces_its_output() -> None:
+            sys.stdout = None
+
+        @app.task
+        def goes_elsewhere() -> None:
+            os.chdir("/")
+            os.environ.clear()
+
+        @app.task
+        def forks() -> None:
+            if os.fork() == 0:
+                raise ValueError("the child")
+            os.wait()
+
+        @app.task
+        def forks_and_dies() -> None:
+            if os.fork() == 0:
+                return
+            os.wait()
+            raise ValueError("the parent")
+
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise RuntimeError("and this one, too")
+
+        @app.task
+        def raises_what_cannot_be_said() -> None:
+            raise Mute
+
+        @app.task
+        def becomes_another_program() -> None:
+            os.execvp("true", ["true"])
+        """
+    )
+    good = ["closes_its_output", "replaces_its_output", "goes_elsewhere", "forks"]
+    bad = ["forks_and_dies", "raises_what_cannot_be_said", "becomes_another_program"]
+    ask(shop, *good, *bad)
+    shop.sexton("tick")
+
+    assert {kind: shop.ends(kind) for kind in good} == {kind: ["Complete"] for kind in good}
+    assert {kind: shop.ends(kind) for kind in bad} == {kind: ["Aborted/failed"] for kind in bad}
+    assert last(shop, "forks_and_dies").outcome == "ValueError: the parent"
+    assert last(shop, "raises_what_cannot_be_said").outcome == "Mute"
+
+
+def test_a_body_that_writes_into_stray_descriptors_harms_neither_store_nor_verdict(
+    shop: Shop,
+) -> None:
+    shop.declare(
+        """
+        @app.task
+        def strays() -> None:
+            forged = b'{"status":"Aborted","reason":"administrator"}\\n'
+            for number in range(3, 50):
+                try:
+                    os.write(number, b"no SQLite" * 100 + forged)
+                except OSError:
+                    pass
+        """
+    )
+    ask(shop, "strays")
+    shop.tick()
+
+    # A forged report is the function's own word about itself, and the true one comes last.
+    assert shop.ends("strays") == ["Complete"]
+    assert shop.store.upkeep.check() == []
+
+
 def test_output_is_bytes_and_its_head_and_tail_are_kept(shop: Shop) -> None:
     shop.declare(
         r"""
