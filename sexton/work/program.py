@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
+from sexton.core.errors import StoreError
 from sexton.core.queue import Output
 from sexton.core.task import ABORTED, COMPLETE, Claim, Result
 from sexton.work.guard import Run
@@ -55,7 +57,8 @@ def run_program(
                 reason = ""
         tee(process.output.taken()[1])
         captured = process.output
-        journal.log(run.claim, Output(captured.head, captured.tail, captured.dropped_bytes))
+        with suppress(StoreError):  # how it ended counts, also where its output cannot be kept
+            journal.log(run.claim, Output(captured.head, captured.tail, captured.dropped_bytes))
     if reason:
         return Result(status=ABORTED, reason=reason, outcome=ended.words())  # type: ignore[arg-type]
     if ended.signal is not None:
