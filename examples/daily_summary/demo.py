@@ -38,7 +38,7 @@ from smtp_sink import Mailbox, Sink
 HERE = Path(__file__).resolve().parent
 KIND = "daily_summary"
 MAIL_PAUSE_S = 0.02
-KILL_AFTER_MAILS = (5, 50)
+KILL_AFTER_MAILS = (5, 40)
 COMMAND_TIMEOUT_S = 50
 END_TIMEOUT_S = 10
 WIDTH = 79
