@@ -110,7 +110,10 @@ def test_a_rows_payload_is_read_strictly(app: Sexton, text: str) -> None:
 
 def test_words_of_a_command_line_are_read_as_their_types(app: Sexton) -> None:
     @app.task
-    def resize(image: str, width: int = 800, scale: float = 1.0, sharp: bool = False) -> None: ...
+    def resize(
+        image: str, width: int = 800, scale: float = 1.0, sharp: bool = False
+    ) -> tuple[str, int, float, bool]:
+        return image, width, scale, sharp
 
     words = ["image=a=b.png", "width=12", "sharp=true"]
 
