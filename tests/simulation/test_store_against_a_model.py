@@ -302,9 +302,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def test_the_store_keeps_its_promises_in_any_order_of_events() -> None:
-    run_machine(
-        StoreMachine, settings=settings(max_examples=100, stateful_step_count=40)
-    )
+    run_machine(StoreMachine, settings=settings(max_examples=100, stateful_step_count=40))
 
 
 class Forgetful(StoreMachine):
@@ -320,7 +318,7 @@ def test_the_model_sees_a_store_that_forgets_what_was_begun() -> None:
         run_machine(
             Forgetful,
             settings=settings(
-                max_examples=40,
+                max_examples=1000,
                 stateful_step_count=40,
                 phases=[Phase.generate],
                 report_multiple_bugs=False,
