@@ -29,7 +29,6 @@ from sexton.store.rows import NOTIFY_KIND
 from sexton.store.store import Store
 from sexton.work.effect import said
 from sexton.work.guard import Run
-from sexton.work.notify import deliver
 
 READ_BYTES_MAX = 1 << 20
 
@@ -157,6 +156,9 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 def notify(claim: Claim, settings: Settings) -> Result:
     """Deliver one notice to whoever the settings name; failed if any of them did not take it."""
+    # Mail and TLS cost each task 20 ms, and only notices need them.
+    from sexton.work.notify import deliver
+
     told = msgspec.json.decode(claim.payload, type=Told)
     notice = Notice(
         id=told.id,

@@ -89,6 +89,28 @@ class Transaction:
             self._db.run("PRAGMA synchronous=FULL")
 
 
+class Connection(apsw.Connection):
+    """A connection that knows which process opened it."""
+
+    pid = 0
+
+
+def _forget_inherited() -> None:
+    """Close what a fork left in this process, before it opens a store of its own.
+
+    SQLite keeps one table of locks for a file in a process. A copy left open would lend the new
+    connection the parent's locks: held by nobody once the parent has ended, so that whoever closes
+    the file last would delete the log under us, and our commits with it.
+    """
+    for connection in apsw.connections():
+        is_inherited = isinstance(connection, Connection) and connection.pid != os.getpid()
+        # The end of a transaction would write into memory that the parent shares.
+        if is_inherited and not connection.in_transaction:
+            # The log is the parent's too: it is not folded into the file, and not deleted.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            connection.close()
+
+
 class Database:
     """One connection. Rows are dicts; parameters are named."""
 
@@ -97,7 +119,9 @@ class Database:
         self._pid = os.getpid()
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         try:
-            self._connection = apsw.Connection(path, flags=flags)
+            _forget_inherited()
+            self._connection = Connection(path, flags=flags)
+            self._connection.pid = self._pid
             self._connection.set_busy_handler(_patience())
             for pragma in ("trusted_schema=OFF", "foreign_keys=ON", "synchronous=FULL"):
                 self._connection.execute(f"PRAGMA {pragma}")

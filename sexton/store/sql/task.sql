@@ -69,14 +69,15 @@ SELECT * FROM task WHERE lane = :lane AND status = 'Running';
 -- name: claim
 -- Make the most urgent task that may run now Running, for this owner.
 -- Kept by: status = 'Pending' here, and task_one_runs, which refuses a second in a lane; NOT EXISTS
--- only spares us the exception.
+-- only spares us the exception. The plus keeps due_at out of the choice of an index: task_urgent is
+-- read in its order, and the first row that may run ends the search.
 UPDATE task
 SET status = 'Running', started_at = :now, lease_at = :lease_at, claim = :nonce, owner = :owner,
     deadline_at = :now + (SELECT coalesce(json_extract(definition, '$.timeout_us'), :timeout_us)
                           FROM kind WHERE kind.name = task.kind)
 WHERE status = 'Pending' AND id = (
     SELECT waits.id FROM task AS waits JOIN kind ON kind.name = waits.kind
-    WHERE waits.status = 'Pending' AND waits.due_at <= :now
+    WHERE waits.status = 'Pending' AND +waits.due_at <= :now
       AND (waits.expires_at IS NULL OR waits.expires_at > :now)
       AND waits.target IN ('any', :target)
       AND kind.gone_at IS NULL

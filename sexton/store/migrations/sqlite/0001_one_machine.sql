@@ -80,6 +80,8 @@ CREATE UNIQUE INDEX task_one_runs ON task (lane)
     WHERE status = 'Running';
 
 CREATE INDEX task_due ON task (due_at) WHERE status = 'Pending';
+-- The most urgent first, so that a claim does not sort all that waits.
+CREATE INDEX task_urgent ON task (priority DESC, due_at, id) WHERE status = 'Pending';
 CREATE INDEX task_kind ON task (kind, target, id);
 CREATE INDEX task_root ON task (root);
 CREATE INDEX task_success ON task (kind, target, key, started_at) WHERE status = 'Complete';
