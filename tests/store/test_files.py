@@ -75,6 +75,37 @@ def test_a_child_may_open_the_store_anew(store: Store) -> None:
     assert store.tasks.count() == {"Complete": 1}
 
 
+def test_what_a_child_commits_outlives_its_parent_and_whoever_closes_the_store_last(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/sexton.db"
+    create_store(url).close()
+    code = f"""
+import os, subprocess, sys
+from sexton import Sexton
+
+app = Sexton("{url}")
+app.kv["of the parent"] = 1
+come, go = os.pipe()
+if os.fork():
+    os._exit(0)
+os.close(go)
+os.read(come, 1)  # nothing, once the parent has ended
+other = "from sexton import Sexton; app = Sexton('{url}'); app.kv['of another'] = 1; app.close()"
+app.kv["before"] = 1
+subprocess.run([sys.executable, "-c", other], check=True)
+app.kv["after"] = 1
+subprocess.run([sys.executable, "-c", other], check=True)
+print("ended")
+os._exit(0)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    keys = [key for key, _ in open_store(url).kv.scan()]
+
+    assert ran.stderr == ""
+    assert keys == ["after", "before", "of another", "of the parent"]
+
+
 def test_the_store_speaks_through_one_library_alone() -> None:
     code = (
         "import sys, tempfile; from sexton.store import create_store;"
