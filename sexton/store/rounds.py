@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sexton.core import guard as judge
+from sexton.core.errors import ScheduleError
 from sexton.core.guard import Round
 from sexton.core.instant import Instant, iso
 from sexton.core.kind import Kind
@@ -35,8 +36,17 @@ class Rounds:
         due = self._db.all(kinds.SQL.due, {"now": self._db.now()})
         asked: list[Task] = []
         for row in due:
-            asked += self._schedule(kinds.registered_of(row).kind.name)
+            try:
+                asked += self._schedule(row["name"])
+            except (ScheduleError, msgspec.ValidationError) as error:
+                self._tell(row["name"], str(error))
         return asked
+
+    def _tell(self, name: str, error: str) -> None:
+        """Alert once that a kind's definition cannot be read here: it waits, the others go on."""
+        with self._db.transaction():
+            text = f"{name} cannot be scheduled: {error}"
+            rows.notice(self._db, f"schedule:{name}", "schedule", name, text, self._db.now())
 
     def _schedule(self, name: str) -> list[Task]:
         with self._db.transaction():
