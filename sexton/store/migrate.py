@@ -26,6 +26,16 @@ def steps() -> list[tuple[int, str, str]]:
     return found
 
 
+def edited(db: Database) -> list[str]:
+    """What was applied here under another text than these files have, one sentence each."""
+    digests = {number: sha256(sql.encode()).hexdigest() for number, _, sql in steps()}
+    return [
+        f"migration {row['number']:04}_{row['name']} was applied with another text than it has now"
+        for row in db.all(_APPLIED)
+        if digests.get(row["number"]) != row["sha256"]
+    ]
+
+
 def check(db: Database) -> None:
     """Raise SchemaError unless this store is exactly of this version."""
     version = db.pragma("user_version")
@@ -78,6 +88,7 @@ def migrate(db: Database) -> list[str]:
     return applied
 
 
+_APPLIED = "SELECT number, name, sha256 FROM migration ORDER BY number"
 _RECORDS = """
 CREATE TABLE migration (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, at INTEGER NOT NULL

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import apsw
 
 from sexton.core.errors import ConfigurationError, StoreError
+from sexton.store import migrate
 from sexton.store.kinds import SQL as KIND_SQL
 from sexton.store.ledger import SQL as LEDGER_SQL
 from sexton.store.rows import NOTICE_SQL
@@ -42,6 +43,7 @@ class Upkeep:
             ]
             for name in CHECK_SQL.names:
                 problems += [row["problem"] for row in self._db.all(getattr(CHECK_SQL, name))]
+            problems += migrate.edited(self._db)
         finally:
             self._db.rollback()
         return problems
