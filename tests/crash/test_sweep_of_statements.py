@@ -185,6 +185,27 @@ def test_a_drain_killed_anywhere_obeys_each_request_once(
         assert app.store.tasks.count() == {"Complete": 2}, crash
 
 
+def test_a_prune_killed_anywhere_forgets_nothing_that_is_needed(
+    crashes: Crashes, clock: Clock
+) -> None:
+    alone("narrow")
+    for _ in range(3):
+        assert world.narrow().code == "done"
+        clock.travel(days=1)
+
+    def prune() -> dict[str, int]:
+        return app.store.upkeep.prune(1)
+
+    for crash in crashes(prune):
+        assert app.store.upkeep.check() == [], crash
+        effects.forget()
+        crash.resume()
+
+        periods = {task.period for task in app.store.tasks.newest()}
+        assert "2026-03-05T07:30" in periods, crash
+        assert effects.count() == dict.fromkeys(KEYS, 1), crash  # of the new day, and of no other
+
+
 # --- a person settles ---------------------------------------------------------------------------
 
 
