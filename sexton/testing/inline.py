@@ -49,15 +49,15 @@ def _means(app: Sexton, here: Here) -> Means:
 
 def _run(app: Sexton, here: Here, claim: Claim) -> Result:
     here.guard().enter(claim)
-    declared = app[claim.kind]
-    if not isinstance(declared, Task):
-        raise UsageError(f"{claim.kind} is no function: it cannot run here")
-    arguments = declared.payload.decode(claim.payload)
-
-    def body(run: Run) -> tuple[Result, None]:
-        return declared.body(arguments)(run)[0], None
-
     try:
+        declared = app[claim.kind]
+        if not isinstance(declared, Task):
+            raise UsageError(f"{claim.kind} is no function: it cannot run here")
+        served = declared.body(declared.payload.decode(claim.payload))
+
+        def body(run: Run) -> tuple[Result, None]:
+            return served(run)[0], None
+
         return run_claimed(here, claim, body)[0]
     except Exception as error:  # noqa: BLE001 -- the user's function: recorded, as a tick does
         return Result(status=ABORTED, reason="failed", outcome=said(error))
