@@ -22,7 +22,7 @@ from sexton.store.idle import seen_of
 from sexton.store.kinds import kind_of
 from sexton.store.rows import notice
 from sexton.store.sql import Queries
-from sexton.store.sqlite import Database
+from sexton.store.sqlite import Database, Refusal
 from sexton.store.tasks import Request, Tasks
 
 SQL = Queries("outbox")
@@ -41,9 +41,10 @@ def path_of(connection: sqlite3.Connection, store_path: str) -> str:
     """The file of a caller's connection; raises UsageError for one that cannot have an outbox."""
     if not isinstance(connection, sqlite3.Connection):
         raise UsageError(f"connection= must be a sqlite3.Connection, not {type(connection)}")
-    path = str(
-        next(row[2] for row in connection.execute("PRAGMA database_list") if row[1] == "main")
-    )
+    cursor = connection.cursor()
+    cursor.row_factory = None  # whatever shape the caller gives its rows
+    (file,) = cursor.execute(SQL.file).fetchone()
+    path = os.fsdecode(file or "")
     if not path:
         raise UsageError("a database in memory cannot have an outbox: no tick could read it")
     if os.path.exists(store_path) and os.path.samefile(path, store_path):
@@ -76,33 +77,33 @@ class Outboxes:
         now_seen = seen_of(path)
         if now_seen == seen:
             return 0
-        total = 0
+        total = left = after = 0
         try:
             with closing(_open(path)) as theirs:
-                while rows := _read(theirs):
-                    ids = self._obey(rows)
+                while rows := _read(theirs, after):
+                    obeyed = self._obey(rows)
                     with theirs:
-                        theirs.executemany(SQL.delete, [{"id": id_} for id_ in ids])
-                    total += len(ids)
-                    if len(ids) < len(rows):
-                        return total  # some kind is unknown: look again at the next tick
+                        theirs.executemany(SQL.delete, [{"number": number} for number in obeyed])
+                    total += len(obeyed)
+                    left += len(rows) - len(obeyed)
+                    after = rows[-1][0]
         except sqlite3.Error as error:
             self._tell(path, str(error))
             return total
-        if total == 0:
+        if total == left == 0:  # with some left, whose kind may yet be known, look again
             with self._db.transaction():
                 self._db.run(SQL.saw, {"path": path, "seen": now_seen})
         return total
 
-    def _obey(self, rows: Iterable[tuple[str, str, str]]) -> list[str]:
-        """Enqueue a batch in one transaction; return the ids that are safe to delete there.
+    def _obey(self, rows: Iterable[tuple[int, str, str, str]]) -> list[int]:
+        """Enqueue a batch in one transaction; return the numbers that are safe to delete there.
 
         What cannot be obeyed stays where it is and is told of once: it must not hold up the rest.
         """
         obeyed = []
         with self._db.transaction():
             now = self._db.now()
-            for id_, name, body in rows:
+            for number, id_, name, body in rows:
                 kind = kind_of(self._db, name)
                 if kind is None:
                     text = f"a request in an outbox names the kind {name!r}, which is unknown"
@@ -111,11 +112,11 @@ class Outboxes:
                 try:
                     request = msgspec.json.decode(body, type=Request, strict=True)
                     self._tasks.enqueue_within(kind, request, now)
-                except (msgspec.DecodeError, msgspec.ValidationError, UsageError) as error:
+                except (msgspec.DecodeError, UsageError, Refusal) as error:
                     text = f"a request in an outbox cannot be obeyed: {id_}: {error}"
                     notice(self._db, f"outbox:{id_}", "outbox", name, text, now)
                     continue
-                obeyed.append(id_)
+                obeyed.append(number)
         return obeyed
 
     def _tell(self, path: str, error: str) -> None:
@@ -128,12 +129,19 @@ def _open(path: str) -> sqlite3.Connection:
     if not os.path.exists(path):
         raise sqlite3.OperationalError("the file is not there")
     try:
-        return sqlite3.connect(path, timeout=WAIT_S)
+        theirs = sqlite3.connect(path, timeout=WAIT_S)
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}") from error
+    theirs.text_factory = _text
+    return theirs
 
 
-def _read(theirs: sqlite3.Connection) -> list[tuple[str, str, str]]:
+def _text(read: bytes) -> str:
+    """Whatever bytes another program wrote there: one bad row must not hold up the rest."""
+    return read.decode(errors="replace")
+
+
+def _read(theirs: sqlite3.Connection, after: int) -> list[tuple[int, str, str, str]]:
     if not theirs.execute(SQL.has_table).fetchone():
         return []
-    return theirs.execute(SQL.read, {"limit": BATCH}).fetchall()
+    return theirs.execute(SQL.read, {"after": after, "limit": BATCH}).fetchall()

@@ -165,6 +165,8 @@ class Database:
             return self._connection.changes()
         except apsw.Error as error:
             raise said(error, self.path) from error
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise Refusal(f"a value cannot be kept in a row: {error}") from error
 
     def all(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
         self._check_process()
@@ -176,6 +178,8 @@ class Database:
             return []
         except apsw.Error as error:
             raise said(error, self.path) from error
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise Refusal(f"a value cannot be kept in a row: {error}") from error
 
     def one(self, sql: str, values: Mapping[str, Any] | None = None) -> Row | None:
         rows = self.all(sql, values)

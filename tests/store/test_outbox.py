@@ -129,6 +129,64 @@ def test_a_request_of_an_unknown_kind_stays_and_holds_up_no_other(
     assert store.outboxes.drain() == 1
 
 
+def test_a_whole_page_of_unknown_kinds_holds_up_no_other(
+    store: Store, shop: sqlite3.Connection
+) -> None:
+    write(store, shop, "r1")
+    shop.execute("DELETE FROM sexton_outbox")
+    for number in range(outbox.BATCH + 1):
+        outbox.write(shop, Kind(name="stranger"), Request(id=f"s{number}"))
+    write(store, shop, "r2")
+    shop.commit()
+
+    assert store.outboxes.drain() == 1
+    assert [task.kind for task in store.tasks.newest()] == ["resize"]
+    assert waiting(shop) == outbox.BATCH + 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_"),
+    [
+        ("resize", '{"priority": 1180591620717411303424}'),
+        ("resize", '{"at": -99999999999999999999}'),
+        ("resize", '{"by": "\\ud800"}'),
+        ("resize", b"\xff{"),
+        (b"\xff", "{}"),
+        ("resize", 5),
+    ],
+)
+def test_a_row_that_nobody_could_obey_stops_no_tick_and_no_other_row(
+    store: Store, shop: sqlite3.Connection, kind: object, request_: object
+) -> None:
+    write(store, shop, "r1")
+    shop.execute("DELETE FROM sexton_outbox")
+    insert = "INSERT INTO sexton_outbox (id, kind, request) VALUES ('bad', ?, ?)"
+    shop.execute(insert, (kind, request_))
+    as_text = "INSERT INTO sexton_outbox (id, kind, request) VALUES (CAST(x'ff' AS TEXT), ?, ?)"
+    shop.execute(as_text, (kind, request_))
+    write(store, shop, "r2")
+    shop.commit()
+
+    assert store.outboxes.drain() == 1
+    assert [task.payload for task in store.tasks.newest()] == ['{"n":"r2"}']
+    assert waiting(shop) == 2
+    assert store.tasks.notices()
+
+
+@pytest.mark.parametrize("shape", ["dict", "bytes"])
+def test_a_connection_may_give_its_rows_any_shape(
+    store: Store, shop: sqlite3.Connection, shape: str
+) -> None:
+    if shape == "dict":
+        shop.row_factory = lambda cursor, row: dict(zip(cursor.description, row, strict=True))
+    else:
+        shop.text_factory = bytes
+    write(store, shop, "r1")
+    shop.commit()
+
+    assert store.outboxes.drain() == 1
+
+
 def test_a_request_that_can_no_longer_be_obeyed_stops_no_tick(
     store: Store, shop: sqlite3.Connection
 ) -> None:

@@ -13,11 +13,17 @@ INSERT INTO sexton_outbox (id, kind, request) VALUES (:id, :kind, :request);
 -- name: has_table
 SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sexton_outbox';
 
+-- name: file
+-- The file of a caller's connection; '' for one in memory.
+SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main';
+
 -- name: read
-SELECT id, kind, request FROM sexton_outbox ORDER BY number LIMIT :limit;
+-- As text, whatever another program may have written there.
+SELECT number, CAST(id AS TEXT), CAST(kind AS TEXT), CAST(request AS TEXT) FROM sexton_outbox
+WHERE number > :after ORDER BY number LIMIT :limit;
 
 -- name: delete
-DELETE FROM sexton_outbox WHERE id = :id;
+DELETE FROM sexton_outbox WHERE number = :number;
 
 -- name: known
 SELECT path FROM outbox WHERE path = :path;
