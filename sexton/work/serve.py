@@ -94,7 +94,7 @@ class Serving:
         ended: list[Ended] = []
         ahead = next(source, None)
         while ended or ahead:
-            begun = self._advance(ended, [ahead] if ahead else [])
+            begun = self._advance(ended, self._allowed([ahead] if ahead else []))
             ended = []
             try:
                 ahead = next(source, None)
@@ -115,7 +115,8 @@ class Serving:
             while True:
                 free = self._effect.width - len(running)
                 ahead += self._take(source, free - len(ahead))
-                begun = self._advance(ended, ahead[:free]) if ended or ahead[:free] else []
+                wanted = self._allowed(ahead[:free])
+                begun = self._advance(ended, wanted) if ended or wanted else []
                 ended, ahead = [], ahead[free:]
                 for it in begun:
                     thing = self._things.pop(it.key)
@@ -190,7 +191,6 @@ class Serving:
                 wanted = self._candidate(thing)
                 if wanted is None:
                     continue
-                self._stopped = self._stopped or self._why_stop()
                 if self._stopped:
                     return
                 yield wanted
@@ -210,6 +210,17 @@ class Serving:
             return None
         self._things[key] = thing
         return Wanted(key, self._effect.whom_of(thing))
+
+    def _allowed(self, wanted: list[Wanted]) -> list[Wanted]:
+        """Those that may still begin. Asked just before, not when they were pulled: while the ones
+        before them ran it may have become too late."""
+        allowed = []
+        for item in wanted:
+            self._stopped = self._stopped or self._why_stop()
+            if self._stopped:
+                break
+            allowed.append(item)
+        return allowed
 
     def _why_stop(self) -> Reason:
         if self.counts["failed"] + self.counts["rejected"] >= self._effect.failures_max:
