@@ -18,7 +18,7 @@ from sexton import __version__
 from sexton.cli.say import warn
 from sexton.cli.words import Parser, nearest, refuse_unreadable
 from sexton.core import errors
-from sexton.core.errors import SextonError, UsageError
+from sexton.core.errors import ConfigurationError, SextonError, UsageError
 
 
 class Entry(NamedTuple):
@@ -84,6 +84,9 @@ def run(words: Sequence[str]) -> int:
         _say_no_more()
         warn(f"sexton: {error}")
         return errors.STORE_UNREACHABLE
+    except UnicodeEncodeError as error:  # a path of bytes that are no text: SQLite takes none
+        warn(f"sexton: {error.object!r} is not valid UTF-8")
+        return errors.CONFIGURATION
     except KeyboardInterrupt:
         warn("sexton: interrupted")
         return INTERRUPTED
@@ -132,6 +135,7 @@ def _run(words: list[str]) -> int:
 def _run_command(name: str, words: list[str]) -> int:
     # What follows `--` may be a program's own words, and bytes of any kind.
     refuse_unreadable(words[: words.index("--")] if "--" in words else words)
+    _refuse_no_directory()
     parser = parser_of(name)
     try:
         args = parser.parse_args(words)
@@ -139,6 +143,15 @@ def _run_command(name: str, words: list[str]) -> int:
         return errors.DONE if end.code in (None, 0) else errors.USAGE
     code: int = importlib.import_module(f"sexton.cli.{COMMANDS[name].module}").run(args)
     return code
+
+
+def _refuse_no_directory() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the current directory cannot be used: {error.strerror}", hint="Change to another one."
+        ) from error
 
 
 def parser_of(name: str) -> Parser:

@@ -14,7 +14,10 @@ SETTINGS_FILE = "sexton.toml"
 
 def is_all_done() -> bool:
     """Whether nothing is due, and the mark of this tick is on disk."""
-    path = store_path()
+    try:
+        path = store_path()
+    except OSError:  # the current directory was removed, say
+        return False
     if not path or not os.path.exists(path):
         return False
     from sexton.store import idle  # noqa: PLC0415 -- only where there is a store to ask

@@ -55,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     elif args.apply:
         for path in files:
             say(f"installed {path}")
+        if args.how == "systemd" and not _is_root():
+            say("It runs while you are logged in; for always: loginctl enable-linger")
     else:
         for path, text in files.items():
             say(f"# {path}\n{text}")

@@ -45,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
             in_doubt=args.in_doubt,
             key=args.key,
             scope=args.scope,
-            limit=args.limit,
+            limit=args.limit + 1,
         )
     if args.scope:
         found = [entry for entry in found if entry.scope == args.scope]
-    is_whole = len(found) < args.limit
+    found, is_whole = found[: args.limit], len(found) <= args.limit
     if args.json:
         say_json({"items": [entry_shape(entry) for entry in found], "is_whole": is_whole})
     elif not found:

@@ -19,7 +19,7 @@ from sexton.app.ticker import Ticked
 from sexton.cli.idle import send_ping
 from sexton.cli.say import one_line, warn
 from sexton.cli.signals import Signals
-from sexton.core.errors import StoreError
+from sexton.core.errors import StoreError, StoreMissing
 from sexton.store import idle
 from sexton.store.store import Store
 from sexton.work.wait import Touches
@@ -101,7 +101,12 @@ def linger(store: Store, place: Place, front: Front, *, is_endless: bool) -> Tic
     Endless, it also outlives a store that does not answer for a while: it says so, and goes on.
     """
     total, said = Ticked(), ""
+    file = _file_of(store)
     while True:
+        if file is None or _file_of(store) != file:
+            raise StoreMissing(
+                f"the store {store.db.path} was moved away or replaced", hint="Start this anew."
+            )
         try:
             ticked = one_pass(store, place, front)
         except StoreError as error:
@@ -115,6 +120,15 @@ def linger(store: Store, place: Place, front: Front, *, is_endless: bool) -> Tic
         said = ticked.sync_error
         if _rest(store, front):
             return total
+
+
+def _file_of(store: Store) -> tuple[int, int] | None:
+    """Device and inode of the store: a connection goes on with a file that has lost its name."""
+    try:
+        found = os.stat(store.db.path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _rest(store: Store, front: Front) -> bool:

@@ -80,7 +80,8 @@ def _kind(args: argparse.Namespace) -> Kind:
     """The kind that the words declare; raises UsageError."""
     given: dict[str, Any] = {name: getattr(args, name) for name in DECLARED}
     options: Options = {name: text for name, text in given.items() if text is not None}  # type: ignore[assignment]
-    summary = " ".join(args.argv).encode("utf-8", "backslashreplace").decode()[:200]
+    # The program alone: a password among its words has no business in the store.
+    summary = args.argv[0].encode("utf-8", "backslashreplace").decode()[:200]
     try:
         kind = kind_of("once", args.name, options, summary)
     except ConfigurationError as error:

@@ -6,7 +6,8 @@
     sexton run resize image=a.png width=400
 
 What the kind prints goes to the terminal. While a plan of many runs, a terminal shows how far it
-is. Exit code 1 if it failed, or if this period can no longer be done.
+is; Ctrl-C lets it end the items at hand and write them down, a second one ends it at once. Exit
+code 1 if it failed, or if this period can no longer be done.
 
 As JSON: {"code", "sentence", "ran", "ok", "counts", "period", "task"}; with --plan: {"kind",
 "period", "keys", "counts"}.
@@ -15,6 +16,7 @@ As JSON: {"code", "sentence", "ran", "ok", "counts", "period", "task"}; with --p
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 import traceback
 from collections.abc import Callable
@@ -66,12 +68,14 @@ def _run(app: Sexton, args: argparse.Namespace) -> int:
 def _call(
     declared: Task[..., Any], values: dict[str, Any], args: argparse.Namespace
 ) -> Outcome[Any]:
-    with Bar(args.kind) as bar:
-        if isinstance(declared, Plan):
-            declared.progress = bar.show
-        if args.force is not None:
-            return declared.force(args.force, **values)
-        return declared(**values)
+    call: Callable[..., Outcome[Any]] = declared
+    if args.force is not None:
+        call = functools.partial(declared.force, args.force)
+    if not isinstance(declared, Plan):
+        return call(**values)
+    with Bar(args.kind) as bar, Signals(insists=True) as signals:
+        declared.progress, declared.stop = bar.show, stop_by(signals)
+        return call(**values)
 
 
 def _answered(call: Callable[[], Outcome[Any]], args: argparse.Namespace) -> int:
@@ -130,8 +134,18 @@ def tee_to(is_json: bool) -> Callable[[bytes], None]:
 
 
 def stop_by(signals: Signals) -> Callable[[], Reason]:
-    """A signal ends the program, and leaves the task lost: the next call makes it good."""
-    return lambda: "lost" if signals.asked else ""
+    """A signal ends the task in good order.
+
+    Ctrl-C is a person's word: nothing follows. TERM and HUP come from a machine that goes down, or
+    a terminal that was closed: the task is lost, and the next call or tick makes it good.
+    """
+
+    def stop() -> Reason:
+        if not signals.asked:
+            return ""
+        return "administrator" if signals.asked == "SIGINT" else "lost"
+
+    return stop
 
 
 def _preview(declared: object, values: dict[str, object], args: argparse.Namespace) -> int:

@@ -22,7 +22,9 @@ class Signals:
     monotonic clock; `times`: how many came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, insists: bool = False) -> None:
+        """`insists`: a second one raises KeyboardInterrupt, for code that may not ask in time."""
+        self._insists = insists
         self.asked = ""
         self.asked_s = 0.0
         self.times = 0
@@ -31,6 +33,8 @@ class Signals:
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self.times += 1
+        if self._insists and self.times > 1:
+            raise KeyboardInterrupt
         self.asked_s = self.asked_s or time.monotonic()
         self.asked = self.asked or signal.Signals(number).name
         with suppress(BlockingIOError):

@@ -45,9 +45,10 @@ def run(args: argparse.Namespace) -> int:
             kind=args.kind,
             reason=args.reason,
             before=args.before,
-            limit=args.limit,
+            limit=args.limit + 1,
         )
-    following = found[-1].id if len(found) == args.limit else None
+    found, is_whole = found[: args.limit], len(found) <= args.limit
+    following = None if is_whole else found[-1].id
     if args.json:
         say_json({"tasks": [task_shape(task) for task in found], "next_before": following})
     elif not found:

@@ -218,6 +218,34 @@ def test_words_of_other_encodings_are_refused_and_not_guessed(shop: Shop) -> Non
     assert b"is not valid UTF-8" in told.stderr
 
 
+@pytest.mark.parametrize("words", [["tick"], ["tasks"], ["init"]])
+def test_a_directory_that_was_removed_is_told_in_words(shop: Shop, words: list[str]) -> None:
+    gone = shop.directory / "gone"
+    gone.mkdir()
+    told = subprocess.run(
+        ["sh", "-c", 'rmdir ../gone; exec "$@"', "sh", *shop.line(*words)],
+        cwd=gone,
+        env=shop.environment(),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+    assert told.returncode == 78
+    assert told.stderr.startswith("sexton: the current directory cannot be used: ")
+
+
+def test_a_directory_whose_name_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/n\xff"))
+    strange.mkdir()
+    told = Shop(strange, "tasks").type("init")
+
+    assert told.returncode == 78
+    assert "is not valid UTF-8" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 def test_a_terminal_of_another_encoding_gets_escapes(shop: Shop) -> None:
     shop.store().kv.put("größe", '"日本"')
     told = shop.type("kv", "list", env={"PYTHONIOENCODING": "ascii"})

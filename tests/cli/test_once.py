@@ -139,6 +139,14 @@ def test_a_program_that_is_not_there_is_a_failure_in_words(shop: Shop) -> None:
     assert told.stderr == ""
 
 
+def test_a_password_among_its_words_is_not_kept(shop: Shop) -> None:
+    once(shop, "--name", "dump-it", "--", "true", "--password=hunter2")
+    shop.type("backup", "copy.db")
+
+    assert b"dump-it" in (shop.directory / "copy.db").read_bytes()
+    assert b"hunter2" not in (shop.directory / "copy.db").read_bytes()
+
+
 def test_words_of_the_program_are_its_own_whatever_their_bytes(shop: Shop) -> None:
     own = [b"printf", b"%s|%s|", b"--json", b"\xff", b"--"]
     line = [*map(str.encode, shop.line("once", "--name", "own", "--")), *own]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 
 import pytest
 
 from tests.cli.conftest import Type
-from tests.cli.shop import Shop
+from tests.cli.shop import WAIT_S, Shop
 from tests.cli.test_frame import on_a_terminal
 
 LONG_PLAN = """
@@ -78,6 +81,53 @@ def test_a_programs_output_is_passed_on_and_its_exit_code_is_told(shop: Shop) ->
 
     assert told.returncode == 1
     assert told.stdout.startswith("dumping\nfailed: ended with exit code 3 ")
+
+
+STEADY_PLAN = """
+
+@app.plan(schedule="@daily")
+def steady() -> list[int]:
+    return [1, 2, 3]
+
+
+@steady.each(key=lambda number: number)
+def gate(number: int) -> None:
+    with open("begun", "w") as pipe:
+        pipe.write(str(number))
+    with open("may-end") as pipe:
+        pipe.read()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, "administrator"), (signal.SIGTERM, "lost")]
+)
+def test_a_signal_lets_a_plan_end_the_item_at_hand_and_write_it(
+    shop: Shop, number: int, status: str
+) -> None:
+    with (shop.directory / f"{shop.module}.py").open("a") as file:
+        file.write(STEADY_PLAN)
+    os.mkfifo(shop.directory / "begun")
+    os.mkfifo(shop.directory / "may-end")
+    line = shop.line("run", "steady", "--force", "to be ended")
+    with subprocess.Popen(
+        line, cwd=shop.directory, env=shop.environment(), stdout=-1, text=True
+    ) as child:
+        assert (shop.directory / "begun").read_text() == "1"
+        child.send_signal(number)
+        (shop.directory / "may-end").write_text("")
+        try:
+            out, _ = child.communicate(timeout=WAIT_S)
+        finally:
+            child.kill()
+
+    assert child.returncode == 1
+    assert out.startswith(f"{status}: 1 done of ")
+    assert [(one["key"], one["status"]) for one in shop.json("items", "steady")["items"]] == [
+        ("1", "Done")
+    ]
+    waiting = shop.json("tasks", "--status", "Pending")["tasks"]
+    assert len(waiting) == (1 if status == "lost" else 0)
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

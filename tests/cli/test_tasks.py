@@ -93,6 +93,7 @@ def test_tasks_are_listed_newest_first_page_by_page(typed: Type) -> None:
     assert [task["id"] for task in second["tasks"]] == [3, 2]  # type: ignore[attr-defined]
     assert [task["id"] for task in last["tasks"]] == [1]  # type: ignore[attr-defined]
     assert last["next_before"] is None
+    assert document(typed("tasks", "--limit", "5", "--json"))["next_before"] is None
 
 
 def test_tasks_can_be_filtered(typed: Type) -> None:
@@ -213,5 +214,6 @@ def test_items_can_be_narrowed(typed: Type, shop: Shop) -> None:
 
     assert [item["status"] for item in found] == ["Done"]  # type: ignore[attr-defined]
     assert document(typed("items", "remind", "--limit", "2", "--json"))["is_whole"] is False
+    assert document(typed("items", "remind", "--limit", "3", "--json"))["is_whole"] is True
     assert "these are the first 2" in typed("items", "remind", "--limit", "2").out
     assert typed("items", "remind", "--scope", "2026-01-01T00:00").out == "no items\n"

@@ -268,6 +268,18 @@ def test_a_tick_is_not_held_up_by_what_it_was_told_to_end(shop: Shop) -> None:
     assert json.loads(out)["complete"] == 0
 
 
+def test_a_watch_whose_store_was_moved_away_ends_and_says_so(shop: Shop) -> None:
+    with started(shop, "watch") as watch:
+        assert watch.stderr is not None
+        watch.stderr.readline()
+        (shop.directory / "sexton.db").rename(shop.directory / "moved.db")
+        (shop.directory / "sexton.db.wake").write_bytes(b"")
+        _, err = watch.communicate(timeout=WAIT_S)
+
+    assert watch.returncode == 78
+    assert "was moved away or replaced" in err
+
+
 def test_after_a_tick_the_ping_is_sent_by_another_process(shop: Shop) -> None:
     pinged = threading.Event()
 
