@@ -24,7 +24,7 @@ from sexton.work.host import look
 from sexton.work.owner import Owner
 from sexton.work.sweep import sweep, sweep_lane
 from tests.app.shop import Shop, opened
-from tests.work.process_kit import await_end, line_from, seen
+from tests.work.process_kit import BOUND_S, await_end, line_from, seen
 
 LEASE_S = 60
 GRACE_S = 0.5
@@ -168,11 +168,11 @@ def test_what_a_dead_owner_left_running_is_ended_before_its_task_is_settled(
         os.killpg(process.pid, signal.SIGSTOP)
     try:
         [settled] = swept(shop)
-        process.wait()
+        process.wait(BOUND_S)
         await_end(*those)
     finally:
         process.kill()
-        process.wait()
+        process.wait(BOUND_S)
         if process.stdout:
             process.stdout.close()
 
@@ -187,11 +187,11 @@ def test_a_program_whose_start_was_not_yet_written_down_is_found_by_its_cookie(
     those = [seen(process.pid), seen(child)]
     try:
         swept(shop)
-        process.wait()
+        process.wait(BOUND_S)
         await_end(*those)
     finally:
         process.kill()
-        process.wait()
+        process.wait(BOUND_S)
         if process.stdout:
             process.stdout.close()
 
@@ -208,7 +208,7 @@ def test_a_stranger_is_not_touched(shop: Shop) -> None:
         assert look(child) is not None
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.wait(BOUND_S)
         if process.stdout:
             process.stdout.close()
 
