@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,15 @@ def group_with(cookie: str) -> tuple[subprocess.Popen[bytes], int]:
     return process, int(line_from(process.stdout.fileno()))
 
 
+def clear_away(process: subprocess.Popen[bytes]) -> None:
+    """End what a failed test would leave, too."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(BOUND_S)
+    if process.stdout:
+        process.stdout.close()
+
+
 @pytest.mark.parametrize("is_stopped", [False, True], ids=["running", "stopped"])
 def test_what_a_dead_owner_left_running_is_ended_before_its_task_is_settled(
     shop: Shop, is_stopped: bool
@@ -171,10 +181,7 @@ def test_what_a_dead_owner_left_running_is_ended_before_its_task_is_settled(
         process.wait(BOUND_S)
         await_end(*those)
     finally:
-        process.kill()
-        process.wait(BOUND_S)
-        if process.stdout:
-            process.stdout.close()
+        clear_away(process)
 
     assert settled.reason == "lost"
 
@@ -190,10 +197,7 @@ def test_a_program_whose_start_was_not_yet_written_down_is_found_by_its_cookie(
         process.wait(BOUND_S)
         await_end(*those)
     finally:
-        process.kill()
-        process.wait(BOUND_S)
-        if process.stdout:
-            process.stdout.close()
+        clear_away(process)
 
     assert shop.ends() == ["Aborted/lost", "Pending"]
 
@@ -207,10 +211,7 @@ def test_a_stranger_is_not_touched(shop: Shop) -> None:
         assert process.poll() is None
         assert look(child) is not None
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(BOUND_S)
-        if process.stdout:
-            process.stdout.close()
+        clear_away(process)
 
 
 # --- seen from afar ---
