@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sexton.core.instant import MINUTE_US, Instant
+from sexton.core.instant import Instant
 from sexton.core.task import ANY_TARGET, Task
 from sexton.store import kinds, rows
+from sexton.store.kinds import AHEAD_US
 from sexton.store.rows import SQL
 from sexton.store.sqlite import Database
-
-# A time service corrects less than this, and a run that has just begun is no success of the future.
-AHEAD_US = 2 * MINUTE_US
 
 
 class Success(NamedTuple):
@@ -30,6 +28,9 @@ def last_success(db: Database, known: kinds.Registered, now: Instant) -> Success
     """The success that counts as the last to begin, inside a transaction that the caller opened."""
     values = {"kind": known.kind.name, "target": ANY_TARGET, "key": ""}
     seen_id, seen_at = known.future_task or 0, known.future_seen_at
+    if seen_at is not None and seen_at > now + AHEAD_US:  # that clock was wrong as well
+        db.run(kinds.SQL.saw_future, {"name": known.kind.name, "task": seen_id, "now": now})
+        seen_at = now
     ahead = db.one(SQL.success_ahead, values | {"after": seen_id, "until": now + AHEAD_US})
     if ahead:
         seen_id, seen_at = _see(db, rows.task_of(ahead), now), now

@@ -8,7 +8,7 @@ import msgspec
 
 from sexton.core import kind as kinds
 from sexton.core import schedule as schedules
-from sexton.core.instant import Instant
+from sexton.core.instant import MINUTE_US, Instant
 from sexton.core.kind import Kind
 from sexton.core.schedule import Schedule
 from sexton.store.rows import NOTIFY
@@ -16,6 +16,8 @@ from sexton.store.sql import Queries
 from sexton.store.sqlite import Database, Row
 
 SQL = Queries("kind")
+# A time service corrects less than this; what is dated later still is from a clock that was wrong.
+AHEAD_US = 2 * MINUTE_US
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,21 +61,38 @@ def kind_of(db: Database, name: str) -> Kind | None:
 
 
 def put(db: Database, kind: Kind, now: Instant) -> Registered:
-    """Register a kind or take its new definition, inside a transaction that the caller opened."""
+    """Register a kind or take its new definition, inside a transaction that the caller opened.
+
+    One that was first seen by a clock that ran ahead is seen anew: else it would stand still until
+    that date comes true.
+    """
     old = get(db, kind.name)
-    if old and old.kind == kind and old.gone_at is None:
+    is_known = old is not None and old.gone_at is None and old.anchor_at <= now + AHEAD_US
+    if old and is_known and old.kind == kind:
         return old
-    same = old is not None and old.gone_at is None and _timing(old.kind) == _timing(kind)
-    following = schedule_of(kind, now).next(now) if kind.has_schedule else None
+    same = old is not None and is_known and _timing(old.kind) == _timing(kind)
+    since = _still_due(old, kind, now) if old and is_known else now
+    following = schedule_of(kind, since).next(since) if kind.has_schedule else None
     values: dict[str, Any] = {
         "name": kind.name,
         "definition": kinds.encode(kind),
         "min_gap_us": kind.min_gap_us,
-        "now": now,
+        "since": since,
         "next_at": following.due_at if following else None,
         "is_same_schedule": same,
     }
     return registered_of(db.all(SQL.put, values)[0])
+
+
+def _still_due(old: Registered, kind: Kind, now: Instant) -> Instant:
+    """Since when an edited schedule counts: from now on, but for a period that has fallen due
+    under the old one, that no tick has asked for yet, and that the new one names as well."""
+    if old.next_at is None or old.next_at > now or not kind.has_schedule:
+        return now
+    due = old.schedule.latest(old.scheduled_to_at, now)
+    if due is None or schedule_of(kind, now).latest(due.due_at - 1, due.due_at) != due:
+        return now
+    return due.due_at - 1
 
 
 def _timing(kind: Kind) -> tuple[str, str, int]:

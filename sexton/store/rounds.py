@@ -156,13 +156,15 @@ class Rounds:
         with self._db.transaction():
             now = self._db.now()
             last = self._db.one(MARK.get, {"name": "tick"})
+            seen = self._db.all(kinds.SQL.newest_anchor)[0]["at"]
             self._db.run(MARK.put, {"name": "tick", "now": now, "text": host})
-            if last is None or last["at"] <= now + STEP_BACK_US:
+            last_at = max(last["at"] if last else 0, seen or 0)
+            if last_at <= now + STEP_BACK_US:
                 return None
             self._mend_clock(now)
-            text = f"the clock went back from {iso(last['at'])} to {iso(now)}"
-            rows.notice(self._db, f"clock:{last['at']}", "clock", "", text, now)
-        return int(last["at"]) - now
+            text = f"the clock went back from {iso(last_at)} to {iso(now)}"
+            rows.notice(self._db, f"clock:{last_at}", "clock", "", text, now)
+        return last_at - now
 
     def _mend_clock(self, now: Instant) -> None:
         self._db.run(SQL.dated_ahead, {"now": now})

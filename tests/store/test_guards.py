@@ -97,6 +97,42 @@ def test_an_edited_schedule_never_fires_retroactively(store: Store, clock: Clock
     assert store.rounds.schedule() == []
 
 
+def test_an_edit_between_a_moment_and_its_tick_keeps_what_both_schedules_name(
+    store: Store, clock: Clock
+) -> None:
+    fall_due(store, clock)
+    edited = msgspec.structs.replace(DAILY, schedule="30 7 * * 1-5")
+
+    store.kinds.sync([edited])
+
+    assert [task.period for task in store.rounds.schedule()] == ["2026-03-03T07:30"]
+    finish(store, taken(store, edited))
+    assert code(store, DAILY) == "complete"
+    assert code(store, edited) == "complete"
+
+
+def test_two_releases_at_once_starve_no_period(store: Store, clock: Clock) -> None:
+    edited = msgspec.structs.replace(DAILY, schedule="30 7 * * 1-5")
+    store.kinds.ensure(DAILY)
+    clock.travel(hours=19, minutes=29)
+    code(store, edited)
+    code(store, DAILY)
+    clock.travel(minutes=1)
+
+    assert taken(store, edited).period == "2026-03-03T07:30"
+
+
+def test_a_schedule_first_seen_in_the_future_is_seen_anew(store: Store, clock: Clock) -> None:
+    clock.travel(days=3650)
+    store.kinds.ensure(DAILY)
+    clock.travel(days=-3650)
+    assert code(store, DAILY) == "not due"
+
+    clock.travel(hours=20)
+
+    assert taken(store, DAILY).period == "2026-03-03T07:30"
+
+
 def test_an_edited_limit_keeps_the_schedule(store: Store, clock: Clock) -> None:
     fall_due(store, clock)
 
@@ -278,6 +314,19 @@ def test_a_success_in_the_future_delays_by_one_gap_and_alerts_once(
     assert again.period == f"after:{claim.task}"
     finish(store, again)
     assert [notice["name"] for notice in store.tasks.notices("rotate")] == [f"future:{claim.task}"]
+
+
+def test_a_clock_that_comes_back_in_two_steps_delays_by_one_gap(store: Store, clock: Clock) -> None:
+    clock.travel(days=3650)
+    finish(store, taken(store, GAP))
+    clock.travel(days=-1000)
+    assert code(store, GAP) == "gap"
+    clock.travel(days=-2650)
+    assert code(store, GAP) == "gap"
+
+    clock.travel(hours=20)
+
+    assert taken(store, GAP).attempt == 1
 
 
 def test_after_a_success_in_the_future_the_gap_goes_on_from_what_came_since(

@@ -65,6 +65,12 @@ def go_back(store: Store) -> None:
     Clock(lambda: store).travel(hours=-1)
 
 
+def be_seen_first_by_a_clock_ahead(store: Store) -> None:
+    Clock(lambda: store).travel(days=3650)
+    store.kinds.ensure(DAILY)
+    Clock(lambda: store).travel(days=-3650)
+
+
 def fill_an_outbox(store: Store) -> None:
     shop = sqlite3.connect(Path(store.db.path).with_name("shop.db"))
     store.outboxes.register(outbox.path_of(shop, store.db.path))
@@ -79,7 +85,17 @@ def be_newer(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "happen",
-    [ask, run, expire, change_a_source, lose_a_source, go_back, fill_an_outbox, be_newer],
+    [
+        ask,
+        run,
+        expire,
+        change_a_source,
+        lose_a_source,
+        go_back,
+        be_seen_first_by_a_clock_ahead,
+        fill_an_outbox,
+        be_newer,
+    ],
 )
 def test_whatever_happens_calls_for_a_full_tick(
     store: Store, happen: Callable[[Store], None]

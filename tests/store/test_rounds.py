@@ -256,6 +256,19 @@ def test_a_kind_first_seen_in_the_future_begins_now(store: Store, clock: Clock) 
     assert [task.period for task in store.rounds.schedule()] == ["2026-03-02T13:00"]
 
 
+def test_a_kind_first_seen_in_the_future_is_mended_though_no_tick_came_there(
+    store: Store, clock: Clock
+) -> None:
+    clock.travel(days=1400)
+    store.kinds.ensure(HOURLY)
+    clock.travel(days=-1400)
+
+    assert store.rounds.mark_tick("host-a") == 1400 * 24 * HOUR_US
+    assert store.rounds.mark_tick("host-a") is None
+    clock.travel(hours=1)
+    assert [task.period for task in store.rounds.schedule()] == ["2026-03-02T13:00"]
+
+
 def test_what_was_asked_for_in_the_future_runs_now(store: Store, clock: Clock) -> None:
     clock.travel(days=1400)
     store.rounds.mark_tick("host-a")

@@ -8,7 +8,10 @@ SELECT
                   AND coalesce(json_extract(kind.definition, '$.family'), 'task') <> 'once')
      OR EXISTS (SELECT 1 FROM task WHERE status = 'Pending' AND expires_at <= :now)
      OR EXISTS (SELECT 1 FROM task WHERE status = 'Running')) AS is_due,
-    coalesce((SELECT at FROM mark WHERE name = 'tick'), 0) AS last_at,
+    -- The latest that the clock ever showed: to a tick, or as a schedule was first seen.
+    max(coalesce((SELECT at FROM mark WHERE name = 'tick'), 0),
+        coalesce((SELECT max(anchor_at) FROM kind WHERE next_at > :now AND gone_at IS NULL), 0))
+        AS last_at,
     coalesce((SELECT value FROM meta WHERE name = 'sources'), '') AS sources,
     coalesce((SELECT value FROM meta WHERE name = 'ping'), '') AS ping;
 

@@ -6,9 +6,9 @@ SELECT * FROM kind ORDER BY name;
 
 -- name: put
 -- Register a kind, or take its new definition. An unchanged schedule keeps its anchor; another
--- one starts at :now and never fires retroactively.
+-- one starts at :since and never fires retroactively.
 INSERT INTO kind (name, definition, min_gap_us, anchor_at, scheduled_to_at, next_at)
-VALUES (:name, :definition, :min_gap_us, :now, :now, :next_at)
+VALUES (:name, :definition, :min_gap_us, :since, :since, :next_at)
 ON CONFLICT (name) DO UPDATE SET
     definition = excluded.definition, min_gap_us = excluded.min_gap_us, gone_at = NULL,
     anchor_at = CASE WHEN :is_same_schedule THEN anchor_at ELSE excluded.anchor_at END,
@@ -22,6 +22,10 @@ UPDATE kind SET gone_at = :now WHERE name = :name AND gone_at IS NULL;
 -- name: due
 -- Kinds whose next period has come. Read through kind_next.
 SELECT * FROM kind WHERE next_at <= :now AND gone_at IS NULL ORDER BY next_at, name;
+
+-- name: newest_anchor
+-- When the clock was latest as a schedule was first seen.
+SELECT max(anchor_at) AS at FROM kind WHERE next_at IS NOT NULL AND gone_at IS NULL;
 
 -- name: next_due
 SELECT min(next_at) AS at FROM kind WHERE next_at IS NOT NULL AND gone_at IS NULL;
