@@ -109,6 +109,8 @@ class StoreLedger:
             self._db.run(SQL.end, at)
         elif self._db.one(SQL.unbegin, at):
             self._db.run(SQL.free_slot, {"scope": self._scope, "key": item.key})
+        else:
+            self._db.run(SQL.unbegin_again, at | {"now": now})
 
     def _begin(self, item: Wanted, now: Instant) -> Begun:
         is_again = self._claim.period.startswith(AGAIN)

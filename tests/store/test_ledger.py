@@ -382,6 +382,19 @@ def test_what_shall_never_be_done_is_rejected(store: Store) -> None:
     assert store.queue(OWNER).claim(nonce()) is None
 
 
+@pytest.mark.usefixtures("doubt")
+def test_an_item_that_was_sent_back_and_never_started_again_is_not_forgotten(store: Store) -> None:
+    store.items.settle("summary", "ann", "retry", "eve")
+    again = store.queue(OWNER).claim(nonce())
+    assert again is not None
+    ledger = ledger_of(store, PLAN, again)
+    begin(ledger, "ann")
+    ledger.advance([Ended("ann", "Unbegun")], [])
+
+    assert items(store) == {"ann": "Failed", "ben": "Parked", "cy": "Done"}
+    assert ledger.advance([], [Wanted("ann")])[0].step == "begin"
+
+
 def test_what_is_sent_back_is_done_again_by_an_attempt_asked_for_here(
     store: Store, doubt: Claim
 ) -> None:

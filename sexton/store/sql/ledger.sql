@@ -40,8 +40,14 @@ WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task;
 
 -- name: unbegin
 -- Take back a mark whose effect surely never started.
-DELETE FROM item WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task
+DELETE FROM item
+WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task AND tries = 1
 RETURNING key;
+
+-- name: unbegin_again
+-- The same, where it was begun before: it stays known, for whoever sent it back.
+UPDATE item SET status = 'Failed', tries = tries - 1, ended_at = :now, note = 'never started again'
+WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task;
 
 -- name: insert_skipped
 INSERT INTO item (scope, key, status, task, kind, begun_at, ended_at, note, tries)
