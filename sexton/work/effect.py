@@ -39,7 +39,10 @@ class Effect:
         return key_text(value)
 
     def whom_of(self, thing: object) -> str:
-        return str(field_of(thing, self.cap.per)) if self.cap else ""
+        """Whose cap it counts for, '' where there is none; raises if there is no such text."""
+        whom = str(field_of(thing, self.cap.per)) if self.cap else ""
+        whom.encode()
+        return whom
 
     def run(self, thing: object, item: Item) -> Ended:
         """Do it for one item; what it raises is that item's."""

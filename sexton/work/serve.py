@@ -71,6 +71,7 @@ class Serving:
         self._seen: set[str] = set()
         self._stopped: Reason = ""
         self._plan_error: Exception | None = None
+        self._without_key = ""
         self._total: int | None = None
         self.counts: Counter[str] = Counter()
 
@@ -198,8 +199,13 @@ class Serving:
             self._plan_error = error
 
     def _candidate(self, thing: object) -> Wanted | None:
-        key = self._effect.key_of(thing)
         self.counts["planned"] += 1
+        try:
+            key, whom = self._effect.key_of(thing), self._effect.whom_of(thing)
+        except Exception as error:  # noqa: BLE001 -- foreign code: one bad thing stops no other
+            self.counts["failed"] += 1
+            self._without_key = self._without_key or said(error)
+            return None
         if key in self._seen:
             self.counts["twice"] += 1
             return None
@@ -209,7 +215,7 @@ class Serving:
             self.counts[_KNOWN[known]] += 1
             return None
         self._things[key] = thing
-        return Wanted(key, self._effect.whom_of(thing))
+        return Wanted(key, whom)
 
     def _allowed(self, wanted: list[Wanted]) -> list[Wanted]:
         """Those that may still begin. Asked just before, not when they were pulled: while the ones
@@ -244,7 +250,7 @@ class Serving:
         elif self._stopped:
             reason, why = self._stopped, self._words_for_stop()
         elif self.counts["failed"] or self.counts["elsewhere"]:
-            reason, why = "failed", "some items are to be tried again"
+            reason, why = "failed", self._without_key or "some items are to be tried again"
         else:
             why = ""
         sentence = say_counts(self.counts) + (f"; {why}" if why else "") + self._not_planned()

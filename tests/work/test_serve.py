@@ -197,7 +197,7 @@ def test_an_interrupted_plan_leaves_nobody_in_doubt(shop: Shop, width: int, afte
     assert set(attempts.statuses()) == set(attempts.done)
 
 
-def test_a_thing_without_the_declared_key_fails_the_plan_and_serves_the_rest_before(
+def test_a_thing_without_the_declared_key_stops_no_other_and_fails_the_attempt(
     shop: Shop, width: int
 ) -> None:
     attempts = Attempts(shop)
@@ -208,11 +208,13 @@ def test_a_thing_without_the_declared_key_fails_the_plan_and_serves_the_rest_bef
         lambda: [{"id": "a"}, {"name": "b"}, {"id": "c"}]
     )
 
+    assert result.reason == "failed"
     assert "a planned dict has no 'id'" in result.outcome
-    assert attempts.done == ["a"]
+    assert attempts.done == ["a", "c"]
+    assert result.counts == {"planned": 3, "done": 2, "failed": 1}
 
 
-@pytest.mark.parametrize("key", [1.5, None, True, b"x", "", "a\x1fb", "x" * 501])
+@pytest.mark.parametrize("key", [1.5, None, True, b"x", "", "a\x1fb", "x" * 501, "\ud800"])
 def test_a_key_without_a_stable_text_is_refused(shop: Shop, key: object) -> None:
     attempts = Attempts(shop)
     effect = Effect(lambda _: attempts.done.append("x"), lambda _: key, False)
