@@ -11,11 +11,10 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple, TextIO
 
 from sexton import __version__
-from sexton.cli.say import warn
+from sexton.cli.say import say_no_more, warn
 from sexton.cli.words import Parser, nearest, refuse_unreadable
 from sexton.core import errors
 from sexton.core.errors import ConfigurationError, SextonError, UsageError
@@ -70,6 +69,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 def run(words: Sequence[str]) -> int:
     """Parse and run one command; errors become one sentence on stderr and an exit code."""
     _speak_safely()
+    code = errors.DONE
     try:
         code = _run(list(words))
         sys.stdout.flush()
@@ -78,12 +78,12 @@ def run(words: Sequence[str]) -> int:
         tell(error)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output went away, as `head` does
-        _say_no_more()
-        return errors.DONE
+        say_no_more(sys.stdout)
+        return code
     except OSError as error:
-        _say_no_more()
+        say_no_more(sys.stdout)
         warn(f"sexton: {error}")
-        return errors.STORE_UNREACHABLE
+        return code or errors.STORE_UNREACHABLE
     except UnicodeEncodeError as error:  # a path of bytes that are no text: SQLite takes none
         warn(f"sexton: {error.object!r} is not valid UTF-8")
         return errors.CONFIGURATION
@@ -106,12 +106,6 @@ def _speak_safely() -> None:
 
 def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")
-
-
-def _say_no_more() -> None:
-    """What is still in the buffer must not fail once more when the interpreter ends."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(words: list[str]) -> int:

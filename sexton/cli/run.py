@@ -30,7 +30,7 @@ from sexton.app.plan import Plan
 from sexton.app.sexton import Sexton
 from sexton.app.task import Task
 from sexton.cli.progress import Bar
-from sexton.cli.say import one_line, say, say_json, warn
+from sexton.cli.say import one_line, say, say_json, say_no_more, warn
 from sexton.cli.signals import Signals
 from sexton.core import errors
 from sexton.core.errors import SextonError, UsageError
@@ -122,13 +122,21 @@ def _run_command(app: Sexton, declared: Command, args: argparse.Namespace) -> in
 
 
 def tee_to(is_json: bool) -> Callable[[bytes], None]:
-    """Pass a program's output on, byte for byte; to stderr where stdout is for JSON."""
+    """Pass a program's output on, byte for byte; to stderr where stdout is for JSON.
+
+    A reader that went away, or a full disk behind it, ends no work: the store keeps the output.
+    """
     stream = sys.stderr if is_json else sys.stdout
 
     def tee(data: bytes) -> None:
-        stream.flush()
-        stream.buffer.write(data)
-        stream.buffer.flush()
+        try:
+            stream.flush()
+            stream.buffer.write(data)
+            stream.buffer.flush()
+        except OSError as error:
+            say_no_more(stream)
+            if not isinstance(error, BrokenPipeError):
+                warn(f"sexton: the output is kept, and passed on no more: {error}")
 
     return tee
 

@@ -12,7 +12,8 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import IO, Any, NamedTuple
+from contextlib import suppress
+from typing import IO, Any, NamedTuple, TextIO
 
 from sexton.core.instant import Instant, iso, to_datetime
 from sexton.work.capture import shown
@@ -52,6 +53,12 @@ def as_json(value: Any) -> str:
 def warn(text: str) -> None:
     """One line, or several, on stderr."""
     print(shown(_bytes(text)), file=sys.stderr)
+
+
+def say_no_more(stream: TextIO) -> None:
+    """Let a stream lead nowhere: what its buffer still holds must not fail once more at the end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def one_line(text: str) -> str:

@@ -281,7 +281,9 @@ def _spawn(launch: Launch, output: int, numbers: dict[Channel, int]) -> subproce
             preexec_fn=preparation(launch, kept),  # noqa: PLW1509 -- see sexton/work/launch.py
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise NotStarted(f"{launch.argv[0]} could not be started: {error}") from error
+        # Its name may be bytes that are no text, which no row could keep.
+        name = str(launch.argv[0]).encode("utf-8", "backslashreplace").decode()
+        raise NotStarted(f"{name} could not be started: {error}") from error
 
 
 def _drained(fd: int, sink: Capture | Lines) -> int:

@@ -288,3 +288,40 @@ def test_the_name_of_a_declared_kind_is_not_taken_over(shop: Shop, tmp_path: Pat
     assert told.returncode == 2
     assert shop.json("kinds") == before
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_reader_that_goes_away_does_not_end_the_program(shop: Shop) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    line = ("--name", "piped", "--", "sh", "-c", "yes | head -c 300000; touch ended; exit 3")
+    told = subprocess.run(
+        shop.line("once", *line),
+        cwd=shop.directory,
+        env=shop.environment(),
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    os.close(theirs)
+
+    assert (told.returncode, told.stderr) == (1, "")
+    assert (shop.directory / "ended").exists()
+    assert shop.json("show", "1")["task"]["outcome"] == "ended with exit code 3"
+
+
+def test_a_program_whose_name_is_no_text_is_a_failed_run_and_no_crash(shop: Shop) -> None:
+    line = shop.line("once", "--name", "strange", "--")
+    told = subprocess.run(
+        [*(word.encode() for word in line), b"./n\xff"],
+        cwd=shop.directory,
+        env=shop.environment(),
+        capture_output=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+    assert told.returncode == 1
+    assert b"Traceback" not in told.stderr
+    assert shop.json("show", "1")["task"]["reason"] == "failed"
