@@ -208,6 +208,32 @@ def test_what_is_in_doubt_stays_with_its_task(store: Store, clock: Clock) -> Non
     assert store.queue(OWNER).claim(nonce()) is not None
 
 
+def test_what_was_begun_by_a_retry_is_sent_back_to_its_own_period_however_old(
+    store: Store, clock: Clock
+) -> None:
+    store.kinds.ensure(PLAN)
+    clock.travel_to(MORNING)
+    finish(store, taken(store, PLAN), FAILED)
+    second = taken(store, PLAN)
+    begin(ledger_of(store, PLAN, second), "ann")
+    lose(store, second)
+    third = taken(store, PLAN)
+    begin(ledger_of(store, PLAN, third), "ann")
+    finish(store, third)
+    for _ in range(4):
+        clock.travel(days=1)
+        finish(store, taken(store, PLAN))
+    store.upkeep.prune(1)
+    store.items.settle("summary", "ann", "retry", "eve")
+    again = store.queue(OWNER).claim(nonce())
+    assert again is not None
+
+    ledger = ledger_of(store, PLAN, again)
+
+    assert ledger.scope_name == second.period
+    assert [answer.step for answer in ledger.advance([], [Wanted("ann")])] == ["begin"]
+
+
 def test_live_rows_stay_however_old(store: Store, clock: Clock) -> None:
     taken(store, ASKED)
     store.tasks.enqueue(JOINED, Request(key=""))

@@ -228,7 +228,9 @@ DELETE FROM task WHERE id IN (
     SELECT old.id FROM task AS old
     WHERE old.status IN ('Complete', 'Aborted') AND old.ended_at < :before
       -- Read through item_open: no index of its own, which would cost every item a page a commit.
-      AND NOT EXISTS (SELECT 1 FROM item WHERE item.kind = old.kind AND item.task = old.id
+      -- Of its whole chain, since what is sent back finds its ledger by the first attempt.
+      AND NOT EXISTS (SELECT 1 FROM item JOIN task AS began ON began.id = item.task
+                      WHERE item.kind = old.kind AND began.root = old.root
                       AND item.status IN ('Begun', 'Parked'))
       AND NOT EXISTS (SELECT 1 FROM task AS live
                       WHERE live.root = old.root AND live.status IN ('Pending', 'Running'))
