@@ -126,9 +126,10 @@ class Sexton:
 
     @property
     def store(self) -> Store:
-        """The store, opened once for each thread; a forked child opens its own."""
+        """The store, opened once for each thread; a forked child opens its own, and so does
+        everybody once another file was put in its place."""
         held = self._stores.store
-        if held is None or not held.is_ours:
+        if held is None or not held.is_ours or not held.is_current:
             held = open_store(self.place.store, self.place.settings)
             self._stores.store = held
         return held

@@ -61,6 +61,7 @@ class Transaction:
         self._is_relaxed = is_relaxed
 
     def __enter__(self) -> Database:
+        self._db.refuse_moved()
         if self._is_relaxed:
             self._db.run("PRAGMA synchronous=NORMAL")
         try:
@@ -122,6 +123,7 @@ class Database:
             _forget_inherited()
             self._connection = Connection(path, flags=flags)
             self._connection.pid = self._pid
+            self._file = _file_of(path)
             self._connection.set_busy_handler(_patience())
             for pragma in ("trusted_schema=OFF", "foreign_keys=ON", "synchronous=FULL"):
                 self._connection.execute(f"PRAGMA {pragma}")
@@ -232,6 +234,20 @@ class Database:
         """Whether this process opened it."""
         return self._pid == os.getpid()
 
+    @property
+    def is_current(self) -> bool:
+        """Whether its path still leads to the file that was opened."""
+        return _file_of(self.path) == self._file
+
+    def refuse_moved(self) -> None:
+        """Raise StoreError if the file was replaced or has gone: what is written to the old one is
+        seen by nobody, so the same work would be done by whoever opens the new one."""
+        if not self.is_current:
+            raise StoreError(
+                f"the store {self.path} was replaced, or has gone, since it was opened",
+                hint="Try again: the next one opens what is there now.",
+            )
+
     def close(self) -> None:
         """Close; a copy that a fork left behind is only forgotten, its locks are the parent's."""
         if self.is_ours:
@@ -243,6 +259,15 @@ class Database:
                 "this store connection was opened before a fork",
                 hint="Open the store in the process that uses it: its locks do not survive fork().",
             )
+
+
+def _file_of(path: str) -> tuple[int, int] | None:
+    """Which file a path leads to; None: to none that can be seen."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class Refusal(SextonError):

@@ -87,6 +87,11 @@ class Store:
     def is_ours(self) -> bool:
         return self.db.is_ours
 
+    @property
+    def is_current(self) -> bool:
+        """Whether its file is still the one at its path."""
+        return self.db.is_current
+
     def close(self) -> None:
         self.db.close()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sexton import Sexton
 from sexton.core.errors import ConfigurationError, SextonError, StoreBusy, StoreError
 from sexton.core.task import Claim
 from sexton.store import create_store, open_store
@@ -104,6 +105,43 @@ os._exit(0)
 
     assert ran.stderr == ""
     assert keys == ["after", "before", "of another", "of the parent"]
+
+
+# --- a file that is no longer there ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["replaced", "gone"])
+def test_nothing_begins_on_a_file_that_was_taken_away(store: Store, how: str) -> None:
+    path = store.db.path
+    copy = f"{path}.copy"
+    store.upkeep.backup(copy)
+    os.rename(path, f"{path}.old")
+    if how == "replaced":
+        os.rename(copy, path)
+    try:
+        with pytest.raises(StoreError, match="was replaced, or has gone, since it was opened"):
+            taken(store, ASKED)
+    finally:
+        os.rename(f"{path}.old", path)
+
+    assert store.tasks.count() == {}
+
+
+def test_an_application_goes_on_with_the_file_that_was_put_in_place(store: Store) -> None:
+    app = Sexton(store.url)
+    app.kv["a"] = 1
+    path = store.db.path
+    store.upkeep.backup(f"{path}.copy")
+    app.kv["a"] = 2
+    os.rename(path, f"{path}.old")
+    for name in ("-wal", "-shm"):
+        os.rename(path + name, f"{path}.old{name}")
+    os.rename(f"{path}.copy", path)
+
+    assert app.kv["a"] == 1
+    app.kv["a"] = 3
+    assert open_store(store.url).kv.get("a") == ("3", 2)
+    app.close()
 
 
 def test_the_store_speaks_through_one_library_alone() -> None:
