@@ -68,6 +68,8 @@ def _kind_of(
 ) -> Kind:
     if not NAME.fullmatch(name):
         raise DeclarationError("a kind's name has 1 to 100 letters, digits, '_', '.' or '-'")
+    if name.startswith("sexton."):
+        raise DeclarationError("names that begin with 'sexton.' belong to built-in kinds")
     unknown = set(options) - (set(Timing.__annotations__) | {"name"})
     if unknown:
         raise DeclarationError(f"there is no option {', '.join(sorted(unknown))}")

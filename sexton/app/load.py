@@ -72,5 +72,6 @@ def _broken(module: str, error: BaseException) -> ConfigurationError:
     own = [f for f in frames if "importlib" not in f.filename and f.filename != __file__]
     at = ", ".join(f"{os.path.basename(f.filename)}:{f.lineno}" for f in own[-FRAMES_SHOWN:])
     return ConfigurationError(
-        f"the module {module} cannot be imported: {type(error).__name__}: {error} (at {at})"
+        f"the module {module} cannot be imported: {type(error).__name__}: {error}"
+        + (f" (at {at})" if at else "")
     )

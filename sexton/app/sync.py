@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 
@@ -30,11 +32,12 @@ class Synced(msgspec.Struct, frozen=True):
 
 def sync(place: Place, store: Store) -> Synced:
     """Register the application's kinds; raises ConfigurationError and then changes nothing."""
+    before = _stamps(line.split(" ", 2)[2] for line in store.meta.get("sources").splitlines())
     app = load(place)
     declared = app.declared()
     for kind in declared:
         _resolve(app, kind.name)
-    sources = _sources(place)
+    sources = _sources(place, before)
     added, changed, gone = store.kinds.sync(declared)
     store.meta.put(
         sources=sources,
@@ -53,16 +56,28 @@ def _resolve(app: Sexton, name: str) -> None:
         payload.struct  # noqa: B018
 
 
-def _sources(place: Place) -> str:
-    """One line for each source file of the application: modified at (ns), size, path."""
+def _sources(place: Place, before: dict[str, str]) -> str:
+    """One line for each source file of the application: modified at (ns), size, path.
+
+    A file that was known stands as it was before it was read: if a deploy replaced it meanwhile,
+    the next tick reads it again.
+    """
     root = os.path.join(os.path.abspath(place.directory), "")
     files = {place.settings_path} if place.settings_path else set()
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
         if file and os.path.abspath(file).startswith(root) and "site-packages" not in file:
             files.add(os.path.abspath(file))
-    lines = []
-    for file in sorted(files)[:SOURCES_MAX]:
-        found = os.stat(file)
-        lines.append(f"{found.st_mtime_ns} {found.st_size} {file}")
-    return "\n".join(lines)
+    known = sorted(files)[:SOURCES_MAX]
+    stamps = _stamps(known) | before
+    return "\n".join(stamps[file] for file in known if file in stamps)
+
+
+def _stamps(files: Iterable[str]) -> dict[str, str]:
+    """The line of each file that is there."""
+    stamps = {}
+    for file in files:
+        with suppress(FileNotFoundError):
+            found = os.stat(file)
+            stamps[file] = f"{found.st_mtime_ns} {found.st_size} {file}"
+    return stamps

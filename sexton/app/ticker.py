@@ -23,6 +23,7 @@ from sexton.store.idle import has_changed
 from sexton.store.kinds import kind_of
 from sexton.store.store import Store
 from sexton.work.effect import said
+from sexton.work.ended import words_of
 from sexton.work.executor import Executor, Means, Tally
 from sexton.work.guard import Run, run_claimed
 from sexton.work.launch import Channel, Launch
@@ -137,9 +138,9 @@ def sync_if_changed(store: Store, place: Place) -> str:
     In a process of its own: the tick stays free of the application, and an import that hangs or
     dies takes nothing with it. Until it can be read again, its kinds stay as they were.
     """
-    here = home(store, place)
+    here, sources = home(store, place), store.meta.get("sources")
     has_moved = store.meta.get("directory") not in ("", here.directory)
-    if not has_moved and not has_changed(store.meta.get("sources")):
+    if not has_moved and not has_changed(sources):
         return ""
     argv = [sys.executable, "-m", "sexton", "sync", "--quiet"]
     environ = {**os.environ, "SEXTON_STORE": place.store}
@@ -158,4 +159,8 @@ def sync_if_changed(store: Store, place: Place) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    return "" if done.returncode == 0 else done.stderr.decode("utf-8", "backslashreplace").strip()
+    if done.returncode == 0:
+        is_read = has_moved or store.meta.get("sources") != sources
+        return "" if is_read else "its import ended the process"
+    told = done.stderr.decode("utf-8", "backslashreplace").strip().removeprefix("sexton: ")
+    return told or f"its import ended the process: {words_of(done.returncode)}"

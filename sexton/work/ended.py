@@ -68,6 +68,13 @@ def from_status(status: int, usage: resource.struct_rusage) -> Ended:
     )
 
 
+def words_of(returncode: int) -> str:
+    """Say how a program of `subprocess` ended: a signal is a number below zero there."""
+    if returncode < 0:
+        return Ended(exit_code=None, signal=-returncode).words()
+    return Ended(exit_code=returncode, signal=None).words()
+
+
 def signal_words(number: int, *, is_stopped: bool = False) -> str:
     """Say that a signal ended a process: `killed by SIGSEGV (segmentation fault)`."""
     if number == signal.SIGKILL and not is_stopped:

@@ -129,6 +129,11 @@ def test_two_kinds_of_one_name_are_refused(app: Sexton) -> None:
         app.command("nothing", argv=["true"])
 
 
+def test_the_name_of_a_built_in_kind_is_refused(app: Sexton) -> None:
+    with pytest.raises(DeclarationError, match="belong to built-in kinds"):
+        app.command("sexton.notify", argv=["true"])
+
+
 def test_a_plan_that_could_not_know_whom_it_served_is_refused(app: Sexton) -> None:
     def letters() -> list[int]:
         return []

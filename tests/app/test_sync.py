@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from tests.app.shop import Shop
 
 NIGHTLY = """
@@ -106,6 +108,36 @@ def test_in_the_middle_of_a_deploy_the_kinds_stay_and_the_tick_says_78(shop: Sho
     assert while_broken == ({"nightly": True}, ["Aborted/failed"])
     assert (mended.returncode, after.returncode) == (0, 0)
     assert shop.ends("nightly") == ["Aborted/failed", "Complete"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("os._exit(0)", "its import ended the process"),
+        ("os.kill(os.getpid(), 11)", "killed by SIGSEGV"),
+    ],
+)
+def test_an_import_that_ends_the_process_is_told(shop: Shop, line: str, words: str) -> None:
+    shop.declare(NIGHTLY)
+    shop.write(line + "\n")
+    done = shop.sexton("tick")
+
+    assert done.returncode == 78
+    assert words in done.stderr
+    assert kinds(shop) == {"nightly": True}
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_again(shop: Shop) -> None:
+    text = "import shop_words\nname = shop_words.NAME\n"
+    late = "Path(shop_words.__file__).write_text(\"NAME = 'the_new_one'\\n\")\n"
+    task = "@app.task(name=name)\ndef say() -> None: ...\n"
+    shop.write("NAME = 'old'\n", "shop_words.py")
+    shop.declare(text + task)
+    shop.write(text + late + task)
+    shop.tick()
+    shop.tick()
+
+    assert kinds(shop) == {"old": False, "the_new_one": True}
 
 
 def test_a_source_that_vanished_is_noticed(shop: Shop) -> None:
