@@ -54,15 +54,17 @@ class Payload:
             return "{}"
         try:
             value = msgspec.convert(arguments, self.struct, strict=True, from_attributes=True)
-            text = msgspec.json.encode(value).decode()
-        except (msgspec.ValidationError, TypeError, OverflowError) as error:
+            text = msgspec.json.encode(value)
+            # What JSON has no word for, such as a nan, would only be found when the task runs.
+            msgspec.json.decode(text, type=self.struct, strict=True)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise PayloadError(f"{self._kind}: {error}") from error
         if len(text) > PAYLOAD_BYTES_MAX:
             raise PayloadError(
                 f"{self._kind}: the payload has {len(text)} bytes, {PAYLOAD_BYTES_MAX} is the most",
                 hint="Keep the data where it is, and pass its name.",
             )
-        return text
+        return text.decode()
 
     def decode(self, text: str) -> dict[str, Any]:
         """The arguments of a row; raises PayloadError naming the field, also an unknown one."""

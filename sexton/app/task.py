@@ -155,7 +155,7 @@ class Using(Generic[P]):
             key=task.key_of(arguments),
             at=_instant("at", self._at) if self._at is not None else None,
             start_before=self._latest_start(),
-            priority=self._priority,
+            priority=_priority(self._priority),
             by=caller(),
             id=nonce(),
         )
@@ -171,6 +171,13 @@ class Using(Generic[P]):
                 return now + duration.parse(length)
 
 
+def _priority(priority: int | None) -> int | None:
+    """A priority as rows keep it; raises UsageError for what is no number of 64 bits."""
+    if priority is not None and not (type(priority) is int and abs(priority) < 1 << 63):
+        raise UsageError(f"priority={priority!r} is no whole number of 64 bits")
+    return priority
+
+
 def _answering(signature: inspect.Signature) -> inspect.Signature:
     """What a call takes, and that it answers an Outcome of what the function returns."""
     returns = signature.return_annotation
@@ -181,7 +188,9 @@ def _answering(signature: inspect.Signature) -> inspect.Signature:
     return signature.replace(return_annotation=f"Outcome[{words}]")
 
 
-def _instant(name: str, moment: datetime) -> instant.Instant:
+def _instant(name: str, moment: object) -> instant.Instant:
+    if not isinstance(moment, datetime):
+        raise UsageError(f"{name}={moment!r} is no datetime")
     if moment.tzinfo is None:
         raise UsageError(
             f"{name}={moment.isoformat()} has no zone",

@@ -54,6 +54,43 @@ def app(shop: Shop) -> Iterator[Sexton]:
 # --- payloads ---
 
 
+def loop() -> list[object]:
+    inside: list[object] = []
+    inside.append(inside)
+    return inside
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), float("inf"), "\udcff.png", loop(), "😀" * 70_000],
+    ids=["nan", "infinity", "a file name of no text", "a list in itself", "too many bytes"],
+)
+def test_a_payload_that_could_not_be_read_back_is_refused_at_once(
+    app: Sexton, value: object
+) -> None:
+    def weigh(grams: float | str | list[Any]) -> None: ...
+
+    task = app.task(weigh)
+
+    with pytest.raises(PayloadError, match=r"^weigh: "):
+        task.enqueue(value)  # type: ignore[arg-type]
+    assert app.store.tasks.count() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("priority", "high"), ("priority", 1.5), ("priority", 1 << 63), ("at", "tomorrow")],
+)
+def test_a_condition_of_another_type_is_refused_in_words(
+    app: Sexton, name: str, value: Any
+) -> None:
+    def rest() -> None: ...
+
+    with pytest.raises(UsageError, match=f"^{name}="):
+        app.task(rest).using(**{name: value}).enqueue()
+    assert app.store.tasks.count() == {}
+
+
 def test_a_payload_comes_back_as_the_types_that_went_in(shop: Shop, app: Sexton) -> None:
     task = app.task(keep)
     values = {
