@@ -49,6 +49,8 @@ class Task(Generic[P, R_co]):
         self.__signature__ = _answering(self.payload.signature)
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
+        # Whoever must answer in words, as the command line, hears an outcome beside an exception.
+        self.told: Callable[[Outcome[Any]], None] = lambda _: None
 
     @property
     def kind(self) -> Kind:
@@ -119,7 +121,7 @@ class Task(Generic[P, R_co]):
             force=force,
             by=caller(),
         )
-        return guard.call(self._app.here, kind, asked, self.body(arguments))
+        return guard.call(self._app.here, kind, asked, self.body(arguments), self.told)
 
 
 class Using(Generic[P]):

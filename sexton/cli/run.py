@@ -62,7 +62,9 @@ def _run(app: Sexton, args: argparse.Namespace) -> int:
     values = declared.payload.decode(declared.payload.read(args.payload))
     if args.plan:
         return _preview(declared, values, args)
-    return _answered(lambda: _call(declared, values, args), args)
+    failed: list[Outcome[Any]] = []
+    declared.told = failed.append
+    return _answered(lambda: _call(declared, values, args), failed, args)
 
 
 def _call(
@@ -78,18 +80,30 @@ def _call(
         return call(**values)
 
 
-def _answered(call: Callable[[], Outcome[Any]], args: argparse.Namespace) -> int:
-    """Run and say what happened. The kind's own exception is shown as it is; it is recorded."""
+def _answered(
+    call: Callable[[], Outcome[Any]], failed: list[Outcome[Any]], args: argparse.Namespace
+) -> int:
+    """Run and say what happened. The kind's own exception is shown; it is recorded."""
     try:
         with redirect_stdout(sys.stderr if args.json else sys.stdout):
             outcome = call()
     except (SextonError, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001 -- foreign code, also its SystemExit
-        traceback.print_exc()
+        warn(_shown(error))
         warn(f"sexton: {args.kind} failed: {one_line(f'{type(error).__name__}: {error}')}")
+        if args.json and failed:
+            say_outcome(failed[-1], as_json=True)
         return errors.TASK_FAILED
     return say_outcome(outcome, args.json)
+
+
+def _shown(error: BaseException) -> str:
+    """Where it was raised, from the first frame that is not ours."""
+    frame = error.__traceback__
+    while frame and frame.tb_frame.f_globals.get("__name__", "").startswith("sexton."):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame)).rstrip()
 
 
 def say_outcome(outcome: Outcome[Any], as_json: bool) -> int:

@@ -53,8 +53,17 @@ class Run(NamedTuple):
 Body = Callable[[Run], tuple[Result, Any]]
 
 
-def call(house: House, kind: Kind, asked: Call, body: Body) -> Outcome[Any]:
-    """Run the body if it is due, free and not done; raises what a plain function raised."""
+def call(
+    house: House,
+    kind: Kind,
+    asked: Call,
+    body: Body,
+    told: Callable[[Outcome[Any]], None] = lambda _: None,
+) -> Outcome[Any]:
+    """Run the body if it is due, free and not done; raises what a plain function raised.
+
+    `told` hears the outcome that such an exception leaves nobody to answer with.
+    """
     guard = house.guard()
     holders = guard.holders(kind, asked.key or "")
     if holders:
@@ -64,10 +73,16 @@ def call(house: House, kind: Kind, asked: Call, body: Body) -> Outcome[Any]:
         outcome = words.refused(kind, taken, house.anchor(kind), house.now())
         house.count_skip(kind, outcome, taken.period)
         return outcome
-    return _run(house, guard, taken, body)
+    return _run(house, guard, taken, body, told)
 
 
-def _run(house: House, guard: core.Guard, taken: Taken, body: Body) -> Outcome[Any]:
+def _run(
+    house: House,
+    guard: core.Guard,
+    taken: Taken,
+    body: Body,
+    told: Callable[[Outcome[Any]], None],
+) -> Outcome[Any]:
     error: BaseException | None = None
     result, value = Result(status=ABORTED, reason="failed"), None
     try:
@@ -77,9 +92,10 @@ def _run(house: House, guard: core.Guard, taken: Taken, body: Body) -> Outcome[A
     except BaseException as raised:  # noqa: BLE001 -- recorded, then raised: it is the caller's
         error, result = raised, _failed(raised)
     held = guard.finish(taken.claim, result)
-    if error is not None:
-        raise error
     outcome = words.ended(taken.task, result, held=held)
+    if error is not None:
+        told(outcome)
+        raise error
     return Outcome(
         outcome.code, outcome.sentence, value, outcome.counts, outcome.period, outcome.task
     )

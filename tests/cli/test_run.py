@@ -50,6 +50,21 @@ def test_a_kinds_own_exception_is_shown_recorded_and_a_failure(typed: Type) -> N
     assert "Aborted/failed" in typed("tasks").out
 
 
+def test_a_kinds_own_exception_is_shown_from_its_own_code_on_and_safely(typed: Type) -> None:
+    err = typed("run", "resize", "image=bad").err
+
+    assert "in resize" in err
+    assert "/sexton/cli/run.py" not in err
+    assert "\x1b" not in err
+
+
+def test_a_kinds_own_exception_is_an_outcome_as_json(typed: Type) -> None:
+    told = typed("run", "resize", "image=bad", "--json")
+
+    answer = json.loads(told.out)
+    assert (told.code, answer["code"], answer["ok"], answer["task"]) == (1, "failed", False, 1)
+
+
 def test_what_is_not_due_is_skipped_and_that_is_no_failure(typed: Type) -> None:
     told = typed("run", "nightly")
 
