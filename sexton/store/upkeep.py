@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from tempfile import mkstemp
 
 import apsw
 
@@ -54,20 +55,28 @@ class Upkeep:
         Raises ConfigurationError if the file is there already: a backup overwrites nothing.
         """
         path = os.path.abspath(path)
-        part = f"{path}.part"
-        if os.path.exists(path):
-            raise ConfigurationError(f"{path} is there already", hint="Name a new file.")
+        directory, name = os.path.split(path)
+        is_there = ConfigurationError(f"{path} is there already", hint="Name a new file.")
+        if os.path.lexists(path):
+            raise is_there
+        part = ""
         try:
-            if os.path.exists(part):
-                os.unlink(part)
-            self._copy(part)
-            with open(part, "rb") as file:
+            # A name of its own, so that two backups at once write into two files.
+            descriptor, part = mkstemp(prefix=f"{name}.", suffix=".part", dir=directory)
+            with open(descriptor, "rb") as file:
+                self._copy(part)
+                # It holds what the store holds: whoever may not read that shall not read this.
+                os.fchmod(file.fileno(), os.stat(self._db.path).st_mode & 0o777)
                 os.fsync(file.fileno())
             os.link(part, path)  # unlike rename, this refuses a file that appeared meanwhile
-            os.unlink(part)
-            self._sync_directory(os.path.dirname(path))
+            self._sync_directory(directory)
+        except FileExistsError:
+            raise is_there from None
         except (OSError, apsw.Error) as error:
             raise StoreError(f"the backup to {path} failed: {error}") from error
+        finally:
+            if part:
+                os.unlink(part)
         return os.path.getsize(path)
 
     def _copy(self, part: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -79,11 +81,17 @@ def test_a_backup_overwrites_nothing(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_half_made_backup_is_no_backup_and_hinders_none(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "copy.db.part").write_text("half")
+    path = tmp_path / "copy.db"
+    if (pid := os.fork()) == 0:
+        upkeep = open_store(store.url).upkeep
+        upkeep._copy = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+        upkeep.backup(str(path))
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    assert not path.exists()
 
-    store.upkeep.backup(str(tmp_path / "copy.db"))
+    store.upkeep.backup(str(path))
 
-    assert not (tmp_path / "copy.db.part").exists()
+    assert open_store(f"sqlite:///{path}").upkeep.check() == []
 
 
 def test_a_backup_into_nowhere_is_an_error_of_the_store(store: Store, tmp_path: Path) -> None:
@@ -206,6 +214,37 @@ def test_what_is_in_doubt_stays_with_its_task(store: Store, clock: Clock) -> Non
     assert store.tasks.get(first.task).status == "Aborted"
     store.items.settle("summary", "ann", "retry", "ann")
     assert store.queue(OWNER).claim(nonce()) is not None
+
+
+def test_a_backup_is_read_by_no_more_people_than_the_store(store: Store, tmp_path: Path) -> None:
+    os.chmod(store.db.path, 0o600)
+    before = os.umask(0)
+    try:
+        store.upkeep.backup(str(tmp_path / "copy.db"))
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_of_two_backups_at_once_to_one_name_the_first_stays_whole(
+    store: Store, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "copy.db")
+    other = open_store(store.url)
+    store.kv.put("a", "1")
+    copy = store.upkeep._copy
+
+    def be_overtaken(part: str) -> None:
+        other.upkeep.backup(path)
+        copy(part)
+
+    store.upkeep._copy = be_overtaken  # type: ignore[method-assign]
+
+    with pytest.raises(ConfigurationError, match="is there already"):
+        store.upkeep.backup(path)
+    assert open_store(f"sqlite:///{path}").kv.get("a") == ("1", 1)
+    assert list(tmp_path.glob("*.part")) == []
 
 
 def test_what_was_begun_by_a_retry_is_sent_back_to_its_own_period_however_old(
