@@ -83,7 +83,7 @@ def test_a_backup_overwrites_nothing(store: Store, tmp_path: Path) -> None:
 def test_a_half_made_backup_is_no_backup_and_hinders_none(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "copy.db"
     if (pid := os.fork()) == 0:
-        os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         open_store(store.url).upkeep.backup(str(path))
     assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
     assert not path.exists()
