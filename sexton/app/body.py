@@ -22,7 +22,6 @@ from sexton.app.place import Place, find
 from sexton.app.plan import Plan
 from sexton.core.errors import Fenced, SextonError
 from sexton.core.notice import Notice
-from sexton.core.settings import Settings
 from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
 from sexton.store import open_store
 from sexton.store.rows import NOTIFY_KIND
@@ -80,7 +79,7 @@ def _read(give: int) -> Errand | None:
 def _run(errand: Errand) -> Result:
     place = find(start=errand.directory)
     if errand.claim.kind == NOTIFY_KIND:
-        return notify(errand.claim, place.settings)
+        return notify(errand.claim, place)
     return run_in(errand.claim, place)
 
 
@@ -154,11 +153,15 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     period: str = ""
 
 
-def notify(claim: Claim, settings: Settings) -> Result:
-    """Deliver one notice to whoever the settings name; failed if any of them did not take it."""
+def notify(claim: Claim, place: Place) -> Result:
+    """Deliver one notice to whoever the settings name; failed if any of them did not take it.
+
+    Who took it in an earlier attempt is not told twice; the counts name them.
+    """
     # Mail and TLS cost each task 20 ms, and only notices need them.
     from sexton.work.notify import deliver
 
+    took = _took(claim, place)
     told = msgspec.json.decode(claim.payload, type=Told)
     notice = Notice(
         id=told.id,
@@ -169,8 +172,20 @@ def notify(claim: Claim, settings: Settings) -> Result:
         text=told.text,
         at=told.at,
     )
-    deliveries = deliver(notice, settings.notify.targets)
+    targets = {name: it for name, it in place.settings.notify.targets.items() if name not in took}
+    deliveries = deliver(notice, list(targets.values()))
     outcome = "; ".join(f"{d.to}: {d.text}" for d in deliveries) or "nobody to notify"
+    counts = {name: 1 for name, it in zip(targets, deliveries, strict=True) if it.ok}
     if all(delivery.ok for delivery in deliveries):
-        return Result(status=COMPLETE, outcome=outcome)
-    return Result(status=ABORTED, reason="failed", outcome=outcome)
+        return Result(status=COMPLETE, outcome=outcome, counts=counts)
+    return Result(status=ABORTED, reason="failed", outcome=outcome, counts=counts)
+
+
+def _took(claim: Claim, place: Place) -> set[str]:
+    """Which targets took this notice already."""
+    store = open_store(place.store, place.settings)
+    try:
+        attempts = store.tasks.chain(store.tasks.get(claim.task).root)
+    finally:
+        store.close()
+    return {name for task in attempts for name in msgspec.json.decode(task.counts)}

@@ -20,8 +20,10 @@ class Notify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mail: MailTarget | None = None
 
     @property
-    def targets(self) -> list[CommandTarget | HttpTarget | MailTarget]:
-        return [target for target in (self.command, self.http, self.mail) if target is not None]
+    def targets(self) -> dict[str, CommandTarget | HttpTarget | MailTarget]:
+        """Those that are set, by their names in the settings."""
+        found = {"command": self.command, "http": self.http, "mail": self.mail}
+        return {name: target for name, target in found.items() if target is not None}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -142,6 +142,23 @@ def test_a_delivery_that_fails_is_tried_again_and_then_not_repeated(
     assert len({body for _, body in checks.got}) == 1
 
 
+def test_who_took_a_notice_does_not_get_it_again_when_another_did_not(
+    shop: Shop, checks: Checks
+) -> None:
+    told = shop.file("told")
+    command = f'argv = ["tee", "-a", "{told}"]'
+    shop.settings(f'[notify.command]\n{command}\n[notify.http]\nurl = "{checks.url}"\n')
+    shop.declare(FAILING)
+    checks.status = 503
+    fail_for_good(shop)
+    for _ in range(2):
+        shop.travel(minutes=2)
+        shop.sexton("tick")
+
+    assert len(checks.got) == 3
+    assert told.read_text().count('"code":"failed"') == 1
+
+
 def test_an_expired_period_is_an_alert(shop: Shop, checks: Checks) -> None:
     shop.settings(f'[notify.http]\nurl = "{checks.url}"\n')
     shop.declare(
