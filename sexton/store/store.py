@@ -98,6 +98,7 @@ class Store:
 
 def open_sqlite(path: str, settings: Settings | None = None) -> Store:
     path = os.path.abspath(path)
+    refuse_hidden(path)
     if not os.path.exists(path):
         migrate.refuse_vanished(path)
         raise ConfigurationError(
@@ -133,6 +134,19 @@ def create_sqlite(path: str, settings: Settings | None = None) -> Store:
     finally:
         os.umask(old_umask)
     return Store(db, settings)
+
+
+def refuse_hidden(path: str) -> None:
+    """Raise StoreError where it cannot be known whether there is a store: not for this user."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(
+            f"the store {path} cannot be reached: {error.strerror}",
+            hint="Run this as the user whom the store's directory belongs to.",
+        ) from error
 
 
 def refuse_network(path: str, mounts: str = "/proc/self/mounts") -> None:

@@ -15,7 +15,7 @@ from sexton.store.ledger import SQL as LEDGER_SQL
 from sexton.store.rows import NOTICE_SQL
 from sexton.store.rows import SQL as TASK_SQL
 from sexton.store.sql import Queries
-from sexton.store.sqlite import Database
+from sexton.store.sqlite import Database, said
 
 CHECK_SQL = Queries("check")
 DAY_US = 86_400_000_000
@@ -73,7 +73,9 @@ class Upkeep:
         except FileExistsError:
             raise is_there from None
         except (OSError, apsw.Error) as error:
-            raise StoreError(f"the backup to {path} failed: {error}") from error
+            # The library keeps its words with the other file, and would say "not an error" here.
+            why = said(error, part) if isinstance(error, apsw.Error) else error
+            raise StoreError(f"the backup to {path} failed: {why}") from error
         finally:
             if part:
                 os.unlink(part)

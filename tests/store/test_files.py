@@ -323,6 +323,32 @@ def tiny_disk() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounting a small file system needs root")
+def test_a_backup_to_a_full_disk_says_so(tiny_disk: Path, store: Store) -> None:
+    for number in range(300):
+        store.kv.put(f"key {number}", '"' + "x" * 2000 + '"')
+
+    with pytest.raises(StoreError, match="failed: no space is left"):
+        store.upkeep.backup(str(tiny_disk / "copy.db"))
+    assert list(tiny_disk.iterdir()) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user needs root")
+def test_a_store_in_a_directory_of_others_is_not_said_to_be_missing(store: Store) -> None:
+    directory = Path(store.db.path).parent
+    mode = directory.stat().st_mode
+    directory.chmod(0o700)
+
+    def use() -> str:
+        os.setuid(NOBODY)
+        return str(open_store(store.url))
+
+    said = in_a_child(use)
+    directory.chmod(mode)
+
+    assert said == f"StoreError 75: the store {store.db.path} cannot be reached: Permission denied"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting a small file system needs root")
 def test_a_disk_that_is_really_full_refuses_in_words_and_recovers(tiny_disk: Path) -> None:
     store = create_store(f"sqlite:///{tiny_disk}/sexton.db")
 
