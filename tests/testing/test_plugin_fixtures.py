@@ -33,6 +33,12 @@ def test_a_moment_without_a_zone_is_refused(sexton_clock):
         sexton_clock.travel_to(datetime(2026, 1, 1))
 
 
+def test_a_test_may_take_its_environment_away(sexton_app, monkeypatch):
+    monkeypatch.delenv("SEXTON_STORE")
+
+    assert tasks.rotate().code == "done"
+
+
 def test_a_child_process_sees_the_same_time_and_the_same_store(sexton_app, sexton_clock):
     sexton_clock.travel_to(datetime(2031, 5, 6, tzinfo=UTC))
     code = "import tasks; print(tasks.rotate()); print(tasks.app.store.now())"
@@ -194,7 +200,7 @@ def test_the_app_is_found(sexton_app):
 
 
 def test_the_clock_travels_through_the_store(project: pytest.Pytester) -> None:
-    passes(project, CLOCK, passed=5)
+    passes(project, CLOCK, passed=6)
 
 
 def test_every_test_has_a_store_of_its_own_and_leaves_the_app_as_it_was(
