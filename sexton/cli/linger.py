@@ -134,20 +134,25 @@ def _file_of(store: Store) -> tuple[int, int] | None:
 def _rest(store: Store, front: Front) -> bool:
     """Wait until there is something to do; whether it is over instead."""
     marked_s = time.monotonic()
+    look_s = marked_s + _pause_s(store)
     while not front.is_over():
-        ready = _wait(front, min(_pause_s(store), front.left_s()))
+        _wait(front, min(max(0.0, look_s - time.monotonic()), front.left_s()))
         if front.is_woken():
             return False
-        if not ready and (time.monotonic() - marked_s >= MARK_S or _has_work(store)):
+        # Every file that others write beside the store ends the wait: only the time counts.
+        if time.monotonic() < look_s:
+            continue
+        if time.monotonic() - marked_s >= MARK_S or _has_work(store):
             return False
+        look_s = time.monotonic() + _pause_s(store)
     return True
 
 
-def _wait(front: Front, timeout_s: float) -> bool:
+def _wait(front: Front, timeout_s: float) -> None:
     poll = select.poll()
     for fd in front.fds():
         poll.register(fd, select.POLLIN)
-    return bool(poll.poll(timeout_s * 1000))
+    poll.poll(timeout_s * 1000)
 
 
 def _pause_s(store: Store) -> float:

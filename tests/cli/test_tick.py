@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from sexton.cli.linger import POLL_S
 from sexton.store.store import Store
+from sexton.store.tasks import Request
 from tests.cli.shop import WAIT_S, Shop, open_shop
 
 pytestmark = pytest.mark.timeout(120)
@@ -225,6 +227,31 @@ connection.close()
 
     assert watch.returncode == 0
     assert err == "sexton: ended by SIGTERM; 1 tasks ended Complete\n"
+
+
+def test_files_that_others_write_beside_the_store_hold_nothing_up(shop: Shop) -> None:
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.wait(POLL_S / 30):
+            (shop.directory / "log").write_text("a line")
+
+    noise = threading.Thread(target=write)
+    with started(shop, "watch") as watch:
+        assert watch.stderr is not None
+        assert "watching" in watch.stderr.readline()
+        noise.start()
+        try:
+            store = shop.store()  # below the application, so that nobody is woken
+            quick = store.kinds.get("quick")
+            assert quick is not None
+            store.tasks.enqueue(quick.kind, Request(payload='{"name":"late"}'))
+            store.close()
+
+            assert heard(shop, "quick.began") == "late"
+        finally:
+            over.set()
+            noise.join()
 
 
 def test_on_term_what_runs_may_end_within_the_grace(shop: Shop) -> None:
