@@ -66,6 +66,7 @@ def kind_of(
 def _kind_of(
     family: Family, name: str, options: Options | Timing, summary: str, more: dict[str, Any]
 ) -> Kind:
+    _refuse_types(options)
     if not NAME.fullmatch(name):
         raise DeclarationError("a kind's name has 1 to 100 letters, digits, '_', '.' or '-'")
     if name.startswith("sexton."):
@@ -100,6 +101,28 @@ def _kind_of(
     return kind
 
 
+_TYPES: dict[str, type] = {
+    "name": str,
+    "schedule": str,
+    "tz": str,
+    "retry": str,
+    "key": str,
+    "lane": str,
+    "catch_up_max": int,
+    "priority": int,
+    "output_bytes_max": int,
+    "limits": Limits,
+    "ends_with_reboot": bool,
+}
+
+
+def _refuse_types(options: Options | Timing) -> None:
+    for name, wanted in _TYPES.items():
+        value = options.get(name)
+        if name in options and type(value) is not wanted and not (name == "key" and value is None):
+            raise DeclarationError(f"{name}= must be {wanted.__name__}, not {value!r:.60}")
+
+
 LengthName = Literal["every", "min_gap", "early", "expires", "timeout"]
 
 
@@ -129,15 +152,16 @@ def _refuse_contradictions(kind: Kind, options: Options | Timing) -> None:
     for field, allowed in _WORDS.items():
         if getattr(kind, field) not in allowed:
             raise DeclarationError(f"{field}= must be one of {', '.join(allowed)}")
+    if abs(kind.priority) >= 1 << 63:
+        raise DeclarationError("priority= must be a number of 64 bits")
+    limits = (getattr(kind.limits, field) for field in kind.limits.__struct_fields__)
+    if min(kind.output_bytes_max, *limits) < 0:
+        raise DeclarationError("output_bytes_max= and limits= must not be negative")
     if "\x1f" in kind.lane:
         raise DeclarationError("lane= must not hold U+001F")
 
 
-_WORDS = {
-    "catch_up": ("latest", "all", "none"),
-    "isolation": ("process", "inline"),
-    "in_doubt": ("park", "retry", "skip", "probe"),
-}
+_WORDS = {"catch_up": ("latest", "all", "none"), "isolation": ("process", "inline")}
 
 
 def refuse_async(function: Callable[..., object]) -> None:

@@ -58,6 +58,13 @@ class Decorator(Protocol[T]):
     def __call__(self, function: Callable[[T], A], /) -> Callable[[T], A]: ...
 
 
+def _are_exceptions(given: object) -> bool:
+    """Whether it is what an `except` takes: a tuple of exception classes."""
+    return isinstance(given, tuple) and all(
+        isinstance(kind, type) and issubclass(kind, Exception) for kind in given
+    )
+
+
 class Plan(Task[P, None], Generic[P, T]):
     """A registered plan. Calling it serves each item once, through guard and ledger."""
 
@@ -105,6 +112,12 @@ class Plan(Task[P, None], Generic[P, T]):
         """
         if self._effect is not None:
             raise DeclarationError(f"the plan {self.name} has an effect already")
+        if not callable(in_doubt) and in_doubt not in ("park", "retry", "skip"):
+            raise DeclarationError(
+                f"{self.name}: in_doubt= must be park, retry, skip, or a function of the item"
+            )
+        if not _are_exceptions(permanent):
+            raise DeclarationError(f"{self.name}: permanent= must be a tuple of exception classes")
         if not 1 <= width <= WIDTH_MAX or max_failures < 1:
             raise DeclarationError(
                 f"{self.name}: width= must be from 1 to {WIDTH_MAX}, max_failures= at least 1"

@@ -184,6 +184,9 @@ def test_a_plan_with_two_effects_is_refused(app: Sexton) -> None:
         ({"width": 0}, "width= must be"),
         ({"width": 257}, "width= must be"),
         ({"max_failures": 0}, "max_failures= at least 1"),
+        ({"in_doubt": "maybe"}, "in_doubt= must be park, retry, skip, or a function"),
+        ({"permanent": ValueError}, "permanent= must be a tuple of exception classes"),
+        ({"permanent": ("ValueError",)}, "permanent= must be a tuple of exception classes"),
         ({"cap": "one a day"}, "cap='one a day' of letters is not understood"),
         ({"cap": "0/day per email"}, "is not understood"),
     ],
@@ -235,6 +238,27 @@ def test_an_option_that_cannot_work_is_refused_and_names_the_kind(
 
     assert str(refused.value).startswith(options.get("name", "nothing"))
     assert app.kinds == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"retry": 3}, "nothing: retry= must be str, not 3"),
+        ({"tz": None, "schedule": "@daily"}, "nothing: tz= must be str, not None"),
+        ({"schedule": 5}, "nothing: schedule= must be str, not 5"),
+        ({"priority": "high"}, "nothing: priority= must be int, not 'high'"),
+        ({"priority": 1 << 63}, "nothing: priority= must be a number of 64 bits"),
+        ({"lane": 5}, "nothing: lane= must be str, not 5"),
+        ({"limits": {"memory": 1}}, "nothing: limits= must be Limits"),
+        ({"limits": Limits(cpu_s=-1)}, "nothing: output_bytes_max= and limits= must not be neg"),
+        ({"output_bytes_max": -1}, "nothing: output_bytes_max= and limits= must not be negative"),
+    ],
+)
+def test_an_option_of_another_type_or_range_is_refused_in_words(
+    app: Sexton, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(DeclarationError, match=words):
+        app.task(**options)(nothing)
 
 
 @pytest.mark.parametrize("argv", ["pg_dump app", [], ["sleep", 5]])
