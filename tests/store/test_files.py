@@ -20,6 +20,7 @@ from sexton.core.task import Claim
 from sexton.store import create_store, open_store
 from sexton.store import sqlite as database
 from sexton.store.store import Store, refuse_network
+from sexton.store.wake import touch, wake_path
 from tests.store.kit import ASKED, DAILY, PLAN, begin, done, finish, ledger_of, taken
 
 NOBODY = 65534
@@ -422,3 +423,27 @@ def test_an_error_of_the_disk_names_the_file_and_what_to_do(store: Store) -> Non
     assert isinstance(error, SextonError)
     assert store.db.path in str(error)
     assert error.hint == "Free some disk space."
+
+
+def test_a_wake_is_written_through_no_link(tmp_path: Path) -> None:
+    store = tmp_path / "sexton.db"
+    precious = tmp_path / "precious"
+    store.touch()
+    precious.write_text("kept")
+    Path(wake_path(str(store))).symlink_to(precious)
+    touch(str(store))
+
+    assert precious.read_text() == "kept"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_a_wake_file_that_root_made_belongs_to_whom_the_store_belongs(tmp_path: Path) -> None:
+    store = tmp_path / "sexton.db"
+    store.touch(mode=0o640)
+    os.chown(store, NOBODY, NOBODY)
+    touch(str(store))
+    touch(str(store))
+
+    made = os.stat(wake_path(str(store)))
+    assert (made.st_uid, made.st_gid, made.st_mode & 0o777) == (NOBODY, NOBODY, 0o640)
+    assert made.st_size == 1
