@@ -111,8 +111,13 @@ class StoreGuard:
         if kind.key is not None:
             values = {"kind": kind.name, "target": ANY_TARGET, "key": call.key}
             row = self._db.one(SQL.pending_of_key, values)
-            if row:
-                return self._obey(kind, Adopt(rows.task_of(row)), call, now, {"key": call.key})
+            waiting = rows.task_of(row) if row else None
+            if waiting and waiting.expires_at is not None and waiting.expires_at <= now:
+                # It is too late for that request, and not for this call.
+                outcome = "not begun before it expired"
+                rows.settle(self._db, waiting, kind, now, reason="expired", outcome=outcome)
+            elif waiting:
+                return self._obey(kind, Adopt(waiting), call, now, {"key": call.key})
         return self._obey(kind, Begin(1, 0, None), call, now, {"key": call.key})
 
     def _force(self, kind: Kind, call: Call, now: Instant) -> Taken | Refused:

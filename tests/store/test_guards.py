@@ -139,6 +139,16 @@ def test_an_edited_limit_keeps_the_schedule(store: Store, clock: Clock) -> None:
     assert taken(store, msgspec.structs.replace(DAILY, timeout_us=5)).period == "2026-03-03T07:30"
 
 
+def test_a_call_adopts_no_request_that_came_too_late(store: Store, clock: Clock) -> None:
+    asked = store.tasks.enqueue(JOINED, Request(key="", start_before=store.now() + HOUR_US))
+    clock.travel(hours=2)
+
+    claim = taken(store, JOINED, key="")
+
+    assert (claim.task, claim.expires_at) == (asked.id + 1, None)
+    assert store.tasks.get(asked.id).reason == "expired"
+
+
 def test_force_opens_a_period_of_its_own_with_its_reason(store: Store, clock: Clock) -> None:
     fall_due(store, clock)
     finish(store, taken(store, DAILY))
