@@ -150,7 +150,11 @@ class Plan(Task[P, None], Generic[P, T]):
         keys: dict[str, None] = {}
         for thing in self._plan(**arguments):
             counts["planned"] += 1
-            key = effect.key_of(thing)
+            try:
+                key = effect.key_of(thing)
+            except Exception:  # noqa: BLE001 -- foreign code: a run would fail this one alone
+                counts["without a key"] += 1
+                continue
             status = known.get(key, "Failed")
             if key in keys:
                 counts["twice"] += 1

@@ -333,6 +333,18 @@ def test_a_preview_touches_nobody_and_counts_whom_a_run_would_touch(
     assert runs == ["a", "b"]
 
 
+def test_a_preview_counts_what_has_no_key_as_a_run_would_pass_it_over(app: Sexton) -> None:
+    @app.plan(schedule="@daily")
+    def cards() -> list[dict[str, int]]:
+        return [{"id": 1}, {"number": 2}, {"id": 3}]
+
+    cards.each(key="id")(lambda thing: None)  # noqa: ARG005
+
+    assert cards.plan().keys == ["1", "3"]
+    assert cards.plan().counts == {"planned": 3, "without a key": 1, "to serve": 2}
+    assert "1 without a key" in str(cards.plan())
+
+
 def test_a_preview_before_the_first_period_shows_the_coming_one(shop: Shop, app: Sexton) -> None:
     @app.plan(schedule="@daily")
     def letters() -> list[str]:
