@@ -10,7 +10,8 @@ Inside what `sexton once`, or a command kind, runs (SEXTON_TASK tells which task
 
 `begin` answers with exit code 0 where the item is yours to do, on disk, and 1 where it is not:
 done before, in doubt, or somebody else's. After a crash the next attempt skips what is done. An
-item that failed is begun again by the next attempt, unless --for-good.
+item that failed is begun again by the next attempt, unless --for-good. What has ended stays as it
+ended: saying otherwise changes nothing, and is answered with 1.
 
 As JSON: begin {"key", "is_yours", "why", "tries"}; done and failed {"key", "status"}.
 """
@@ -27,7 +28,7 @@ from sexton.cli.words import task_id
 from sexton.core import errors
 from sexton.core.errors import UsageError
 from sexton.core.item import key_text
-from sexton.core.ledger import Begun, Ended
+from sexton.core.ledger import Begun, Ended, Entry
 from sexton.store.store import Store
 
 ACTS = ("begin", "done", "failed")
@@ -57,12 +58,15 @@ def run(args: argparse.Namespace) -> int:
     with opened() as (_, store):
         if args.act == "begin":
             return _say_begun(store.items.begin(task, key), args)
-        _refuse_unbegun(store, task, key)
-        status = _status(args)
-        store.items.end(task, Ended(key, status, args.note[:NOTE_LENGTH_MAX]))
+        _begun_by(store, task, key)
+        wanted = _status(args)
+        store.items.end(task, Ended(key, wanted, args.note[:NOTE_LENGTH_MAX]))
+        status = _begun_by(store, task, key).status
     if args.json:
         say_json({"key": key, "status": status})
-    return errors.DONE
+    if status != wanted:
+        warn(f"sexton: item {key} is {status} already, and stays so")
+    return errors.DONE if status == wanted else errors.TASK_FAILED
 
 
 def _status(args: argparse.Namespace) -> Literal["Done", "Failed", "Rejected"]:
@@ -88,13 +92,15 @@ def _key(text: str) -> str:
         raise UsageError(str(error)) from error
 
 
-def _refuse_unbegun(store: Store, task: int, key: str) -> None:
-    """An end that no *begin* came before is a slip in the program, and would mark nothing."""
+def _begun_by(store: Store, task: int, key: str) -> Entry:
+    """The item in the ledger. That no *begin* came before is a slip in the program."""
     kind = store.tasks.get(task).kind
-    if not any(entry.task == task for entry in store.items.entries(kind, key=key)):
-        raise UsageError(
-            f"task {task} has not begun the item {key!r}", hint=f"First: sexton item begin {key}"
-        )
+    for entry in store.items.entries(kind, key=key):
+        if entry.task == task:
+            return entry
+    raise UsageError(
+        f"task {task} has not begun the item {key!r}", hint=f"First: sexton item begin {key}"
+    )
 
 
 def _say_begun(begun: Begun, args: argparse.Namespace) -> int:

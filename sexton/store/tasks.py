@@ -96,7 +96,7 @@ class Tasks:
         elif kind.has_schedule:
             raise UsageError(
                 f"{kind.name} has a schedule, and asking for it could touch everyone again",
-                hint=f"Give a reason: sexton run {kind.name} --force 'REASON'.",
+                hint=f"Give a reason: sexton enqueue {kind.name} --force 'REASON'.",
             )
         elif kind.key is not None:
             values = columns | {"kind": kind.name, "target": ANY_TARGET}

@@ -255,6 +255,15 @@ def test_a_failed_item_is_tried_again_unless_for_good(
     assert item(running, "begin", "a").returncode == (0 if status == "Failed" else 1)
 
 
+def test_an_item_that_has_ended_stays_as_it_ended(running: Shop) -> None:
+    item(running, "begin", "a")
+    item(running, "done", "a")
+    told = item(running, "failed", "a", "--json")
+
+    assert (told.returncode, json.loads(told.stdout)["status"]) == (1, "Done")
+    assert "item a is Done already, and stays so" in told.stderr
+
+
 def test_an_end_without_a_begin_is_refused(running: Shop) -> None:
     told = item(running, "done", "never")
 
