@@ -48,7 +48,7 @@ def key_text(value: object) -> str:
         raise TypeError(
             f"an item's key must have 1 to 500 characters, and no U+001F: {text[:40]!r}"
         )
-    if any("\ud800" <= char <= "\udfff" for char in text):
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
         raise TypeError(f"an item's key must be text, without lone surrogates: {text[:40]!r}")
     return text
 

@@ -99,13 +99,13 @@ class StoreLedger:
         raise Fenced(f"task {self._claim.task} of {self._claim.kind} was settled by somebody else")
 
     def _holds(self) -> bool:
-        row = self._db.one(SQL.fence, {"task": self._claim.task})
-        return bool(row) and row == {"status": RUNNING, "claim": self._claim.nonce}
+        found = self._db.first(SQL.fence, {"task": self._claim.task})
+        return found == (RUNNING, self._claim.nonce)
 
     def _end(self, item: Ended, now: Instant) -> None:
         at: dict[str, Any] = {"scope": self._scope, "key": item.key, "task": self._claim.task}
         if item.status != "Unbegun":
-            at |= {"status": item.status, "now": now, "note": item.note}
+            at["status"], at["now"], at["note"] = item.status, now, item.note
             self._db.run(SQL.end, at)
         elif self._db.one(SQL.unbegin, at):
             self._db.run(SQL.free_slot, {"scope": self._scope, "key": item.key})
@@ -129,10 +129,14 @@ class StoreLedger:
 
     def _begin_new(self, item: Wanted, now: Instant) -> Begun | None:
         """Begin an item that the ledger does not know; None if it does."""
-        values: dict[str, Any] = {"scope": self._scope, "key": item.key}
-        values |= {"task": self._claim.task, "kind": self._kind.name, "now": now}
-        row = self._db.one(SQL.begin, values)
-        return Begun(item.key, "begin", row["tries"]) if row else None
+        values = {
+            "scope": self._scope,
+            "key": item.key,
+            "task": self._claim.task,
+            "kind": self._kind.name,
+            "now": now,
+        }
+        return Begun(item.key, "begin") if self._db.run(SQL.begin, values) else None
 
     def _begin_again(self, key: str, now: Instant, leaves: str, of: int) -> Begun:
         """Begin an item once more, if it still is as it was judged."""

@@ -187,6 +187,15 @@ class Database:
         rows = self.all(sql, values)
         return rows[0] if rows else None
 
+    def first(self, sql: str, values: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
+        """The first row as a plain tuple, or None: for what each item of a plan asks."""
+        self._check_process()
+        try:
+            rows = list(self._connection.execute(sql, values))
+        except apsw.Error as error:
+            raise said(error, self.path) from error
+        return tuple(rows[0]) if rows else None
+
     def script(self, sql: str) -> None:
         """Execute several statements, for migrations."""
         self.run(sql)

@@ -13,12 +13,11 @@ ON CONFLICT DO NOTHING;
 SELECT status, task, tries FROM item WHERE scope = :scope AND key = :key;
 
 -- name: begin
--- Begin an item that the ledger does not know. A row back: it is ours, on disk with the commit.
+-- Begin an item that the ledger does not know. One row: it is ours, on disk with the commit.
 -- Kept by: the primary key (scope, key).
 INSERT INTO item (scope, key, status, task, kind, begun_at)
 VALUES (:scope, :key, 'Begun', :task, :kind, :now)
-ON CONFLICT DO NOTHING
-RETURNING tries;
+ON CONFLICT DO NOTHING;
 
 -- name: begin_again
 -- Begin an item once more, from the state and the claim that were judged.
