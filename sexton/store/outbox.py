@@ -23,7 +23,7 @@ from sexton.store.kinds import kind_of
 from sexton.store.rows import notice
 from sexton.store.sql import Queries
 from sexton.store.sqlite import Database, Refusal
-from sexton.store.tasks import Request, Tasks
+from sexton.store.tasks import Request, Tasks, refuse_impossible
 
 SQL = Queries("outbox")
 WAIT_S = 5.0
@@ -32,6 +32,7 @@ BATCH = 500
 
 def write(connection: sqlite3.Connection, kind: Kind, request: Request) -> None:
     """Write a request inside the caller's transaction; the caller commits it or rolls it back."""
+    refuse_impossible(request)
     connection.execute(SQL.create)
     body = msgspec.json.encode(request).decode()
     connection.execute(SQL.write, {"id": request.id, "kind": kind.name, "request": body})

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from sexton.core.errors import UnknownTask, UsageError
-from sexton.core.instant import Instant
+from sexton.core.instant import Instant, iso
 from sexton.core.kind import Kind
 from sexton.core.queue import Output
 from sexton.core.task import ANY_TARGET, PENDING, RUNNING, Task
@@ -32,6 +32,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     by: str = ""
     id: str = ""
     force: str = ""
+
+
+def refuse_impossible(request: Request) -> None:
+    """Raise UsageError for a request that could only expire."""
+    if request.at is None or request.start_before is None or request.start_before > request.at:
+        return
+    raise UsageError(
+        f"not before {iso(request.at)} and not after {iso(request.start_before)} is never",
+        hint="Give start_before= a moment, or a length from now, that lies behind at=.",
+    )
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -62,6 +72,7 @@ class Tasks:
 
     def enqueue(self, kind: Kind, request: Request) -> Asked:
         """Ask for a task; a request whose like waits already joins it."""
+        refuse_impossible(request)
         with self._db.transaction():
             now = self._db.now()
             kinds.put(self._db, kind, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -378,3 +379,17 @@ def test_the_tick_runs_what_the_callers_database_asked_for(shop: Shop) -> None:
     shop.tick()
 
     assert shop.effects() == {"a.png": 1}
+
+
+def test_a_request_that_could_only_expire_is_refused(shop: Shop, app: Sexton) -> None:
+    @app.task
+    def resize(image: str) -> None: ...
+
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    with closing(sqlite3.connect(shop.directory / "theirs.db")) as theirs:
+        for connection in (None, theirs):
+            asked = resize.using(at=at, start_before=at, connection=connection)
+            with pytest.raises(UsageError, match="is never"):
+                asked.enqueue(image="a.png")
+
+    assert shop.store.tasks.count() == {}
