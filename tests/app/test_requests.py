@@ -69,7 +69,8 @@ def loop() -> list[object]:
 def test_a_payload_that_could_not_be_read_back_is_refused_at_once(
     app: Sexton, value: object
 ) -> None:
-    def weigh(grams: float | str | list[Any]) -> None: ...
+    def weigh(grams: float | str | list[Any]) -> object:
+        return grams
 
     task = app.task(weigh)
 

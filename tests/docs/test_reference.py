@@ -35,7 +35,7 @@ PUBLIC = {"Sexton": Sexton, "Task": Task, "Plan": Plan, "Command": Command, "KV"
 # What the rooms of Sexton itself use of these, and nobody else.
 INNER = {
     "Sexton": {"ask", "declared", "here", "place", "store"},
-    "Task": {"body", "key_of", "kind", "payload"},
+    "Task": {"body", "key_of", "kind", "payload", "told"},
     "Plan": {"body", "effect", "kind", "stop"},
     "Command": {"argv", "force", "enqueue", "why", "status", "name", "kind"},
     "Item": {"of"},
