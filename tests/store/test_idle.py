@@ -49,7 +49,10 @@ def run(store: Store) -> None:
 
 
 def expire(store: Store) -> None:
-    store.tasks.enqueue(ASKED, Request(at=store.now() + HOUR_US, start_before=store.now()))
+    too_late = Request(at=store.now() + HOUR_US, start_before=store.now())
+    store.kinds.ensure(ASKED)
+    with store.db.transaction():
+        store.tasks.enqueue_within(ASKED, too_late, store.now())
 
 
 def change_a_source(store: Store) -> None:
