@@ -37,7 +37,7 @@ class Here:
         self.grace_s = float(store.settings.grace_s)
 
     def now(self) -> Instant:
-        return self.store.now()
+        return self.store.db.now()
 
     def guard(self) -> StoreGuard:
         return self.store.guard(self.owner)

@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
+
+import msgspec
 
 MAIL_DOMAIN = "sexton.invalid"  # RFC 2606: a name that nobody can own
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One item of a plan, as its effect sees it.
 
-    `key`: the item's key as text. `idempotency_key`: 32 hex digits, the same for every try of this
-    item in this scope; give it to a provider that honours one. `message_id`: the same, as an
-    RFC 5322 Message-ID. `attempt`: how often it was begun, this time included. `period`, `task`:
-    what it belongs to.
+    `key`: the item's key as text. `attempt`: how often it was begun, this time included. `period`,
+    `task`: what it belongs to. `scope`: what its key is distinct in, over all kinds.
     """
 
     key: str
-    idempotency_key: str
-    message_id: str
     attempt: int = 1
     period: str = ""
     task: int = 0
+    scope: str = ""
 
-    @classmethod
-    def of(cls, scope: str, key: str, *, attempt: int, period: str, task: int) -> Item:
-        digest = sha256(f"{scope}\x1f{key}".encode()).hexdigest()[:32]
-        return cls(key, digest, f"<{digest}@{MAIL_DOMAIN}>", attempt, period, task)
+    @property
+    def idempotency_key(self) -> str:
+        """32 hex digits, the same for every try of this item in this scope; give it to a provider
+        that honours one."""
+        return sha256(f"{self.scope}\x1f{self.key}".encode()).hexdigest()[:32]
+
+    @property
+    def message_id(self) -> str:
+        """The same as an RFC 5322 Message-ID."""
+        return f"<{self.idempotency_key}@{MAIL_DOMAIN}>"
 
     @classmethod
     def fake(cls, key: str = "1", *, period: str = "2026-01-01T00:00") -> Item:
         """An item for a test of the effect on its own: `send(user, Item.fake())`."""
-        return cls.of("fake", key, attempt=1, period=period, task=0)
+        return cls(key, period=period, scope="fake")
 
 
 def key_text(value: object) -> str:

@@ -1,7 +1,7 @@
 """The ledger: which effects began and which are done, one commit an item.
 
-Every write first asks whether its task is still the one that runs, in the same transaction: a
-zombie's *begun* must not slip in beside the sweep, and what it reports late is kept as evidence.
+Every write asks in its transaction whether its task is still the one that runs: a zombie's *begun*
+must not slip in beside the sweep, and what it reports late is kept as evidence.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class StoreLedger:
         self._cap = cap
         # Every item asks for it, and it never changes while its task runs.
         self.scope_name = self._named()
+        # Only what a person sent back is tried again.
+        self._is_again = claim.period.startswith(AGAIN)
         self._is_new = False
         self._scope = self._open()
 
@@ -86,12 +88,11 @@ class StoreLedger:
 
         Raises Fenced if this task was settled by somebody else: then `ended` is kept as evidence.
         """
-        with self._db.transaction():
+        with self._db.transaction(is_one_of_many=True):
             now = self._db.now()
-            holds = self._holds()
-            if holds:
-                for item in ended:
-                    self._end(item, now)
+            # An end that took says that the claim holds; where none did, it is asked.
+            took = [self._end(item, now) for item in ended]
+            if any(took) or self._holds():
                 return [self._begin(item, now) for item in wanted]
             for item in ended:
                 text = f"item {item.key} ended late: {item.status} {item.note}".rstrip()
@@ -102,25 +103,32 @@ class StoreLedger:
         found = self._db.first(SQL.fence, {"task": self._claim.task})
         return found == (RUNNING, self._claim.nonce)
 
-    def _end(self, item: Ended, now: Instant) -> None:
-        at: dict[str, Any] = {"scope": self._scope, "key": item.key, "task": self._claim.task}
+    def _end(self, item: Ended, now: Instant) -> bool:
+        """Whether it took: it had begun under this claim, and the claim holds."""
+        values = {
+            "scope": self._scope,
+            "key": item.key,
+            "task": self._claim.task,
+            "nonce": self._claim.nonce,
+            "status": item.status,
+            "now": now,
+            "note": item.note,
+        }
         if item.status != "Unbegun":
-            at["status"], at["now"], at["note"] = item.status, now, item.note
-            self._db.run(SQL.end, at)
-        elif self._db.one(SQL.unbegin, at):
+            return self._db.run(SQL.end, values) > 0
+        if self._db.one(SQL.unbegin, values):
             self._db.run(SQL.free_slot, {"scope": self._scope, "key": item.key})
-        else:
-            self._db.run(SQL.unbegin_again, at | {"now": now})
+            return True
+        return self._db.run(SQL.unbegin_again, values) > 0
 
     def _begin(self, item: Wanted, now: Instant) -> Begun:
-        is_again = self._claim.period.startswith(AGAIN)
-        if self._cap is None and not is_again and (begun := self._begin_new(item, now)):
+        if self._cap is None and not self._is_again and (begun := self._begin_new(item, now)):
             return begun  # most are new and have no cap: one statement is all
         known = self._db.one(SQL.known, {"scope": self._scope, "key": item.key})
         if known and known["status"] != "Failed":
             return self._begin_known(item, known, now)
-        if known is None and is_again:
-            return Begun(item.key, "leave")  # only what a person sent back is tried again
+        if known is None and self._is_again:
+            return Begun(item.key, "leave")
         if not self._has_slot(item, now):
             return Begun(item.key, "capped")
         if known:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import time
+from os import getpid
+from time import monotonic_ns
 
 import apsw
 
@@ -19,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
-    from typing import Any
+    from typing import Any, NoReturn
 
     Row = dict[str, Any]
 else:
@@ -28,6 +30,7 @@ else:
 APPLICATION_ID = 0x5378746E  # "Sxtn", so that another program's file is told from ours
 NEWEST = 1  # the schema of this version: the number of the last migration
 BUSY_MS = 10_000  # how long an act waits for others before it gives up
+MOVED_LOOK_NS = 50_000_000  # how long one of many trusts the last look for the file
 
 
 def _patience() -> Callable[[int], bool]:
@@ -54,18 +57,21 @@ def _patience() -> Callable[[int], bool]:
 class Transaction:
     """`with db.transaction():` commits at the end, or rolls back if the block raises."""
 
-    __slots__ = ("_db", "_is_relaxed")
+    __slots__ = ("_db", "_is_one_of_many", "_is_relaxed")
 
-    def __init__(self, db: Database, *, is_relaxed: bool = False) -> None:
+    def __init__(
+        self, db: Database, *, is_relaxed: bool = False, is_one_of_many: bool = False
+    ) -> None:
         self._db = db
         self._is_relaxed = is_relaxed
+        self._is_one_of_many = is_one_of_many
 
     def __enter__(self) -> Database:
-        self._db.refuse_moved()
+        self._db.refuse_moved(MOVED_LOOK_NS if self._is_one_of_many else 0)
         if self._is_relaxed:
             self._db.run("PRAGMA synchronous=NORMAL")
         try:
-            self._db.run("BEGIN IMMEDIATE")
+            self._db.begin()
         except SextonError:
             self._wait_for_disk_again()
             raise
@@ -124,6 +130,7 @@ class Database:
             self._connection = Connection(path, flags=flags)
             self._connection.pid = self._pid
             self._file = _file_of(path)
+            self._looked_ns = 0
             self._connection.set_busy_handler(_patience())
             for pragma in ("trusted_schema=OFF", "foreign_keys=ON", "synchronous=FULL"):
                 self._connection.execute(f"PRAGMA {pragma}")
@@ -156,12 +163,15 @@ class Database:
             )
         self._travels = True
 
-    def transaction(self) -> Transaction:
-        return Transaction(self)
+    def transaction(self, *, is_one_of_many: bool = False) -> Transaction:
+        """`is_one_of_many`: of those that follow each other closely, as a plan's items do, not
+        each looks whether the file is still at its path."""
+        return Transaction(self, is_one_of_many=is_one_of_many)
 
     def run(self, sql: str, values: Mapping[str, Any] | None = None) -> int:
         """Execute one statement; return how many rows it changed."""
-        self._check_process()
+        if self._pid != getpid():
+            self._refuse_fork()
         try:
             self._connection.execute(sql, values)
             return self._connection.changes()
@@ -171,7 +181,8 @@ class Database:
             raise Refusal(f"a value cannot be kept in a row: {error}") from error
 
     def all(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
-        self._check_process()
+        if self._pid != getpid():
+            self._refuse_fork()
         try:
             cursor = self._connection.execute(sql, values)
             names = next(zip(*cursor.get_description(), strict=True))
@@ -189,7 +200,8 @@ class Database:
 
     def first(self, sql: str, values: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
         """The first row as a plain tuple, or None: for what each item of a plan asks."""
-        self._check_process()
+        if self._pid != getpid():
+            self._refuse_fork()
         try:
             rows = list(self._connection.execute(sql, values))
         except apsw.Error as error:
@@ -200,12 +212,24 @@ class Database:
         """Execute several statements, for migrations."""
         self.run(sql)
 
+    def begin(self) -> None:
+        self._mind("BEGIN IMMEDIATE")
+
     def commit(self) -> None:
         try:
-            self.run("COMMIT")
+            self._mind("COMMIT")
         except SextonError:
             self.rollback()
             raise
+
+    def _mind(self, sql: str) -> None:
+        """As `run`, for what changes no row."""
+        if self._pid != getpid():
+            self._refuse_fork()
+        try:
+            self._connection.execute(sql)
+        except apsw.Error as error:
+            raise said(error, self.path) from error
 
     def rollback(self) -> None:
         # An I/O error or a full disk may have rolled back already.
@@ -217,7 +241,8 @@ class Database:
         return Transaction(self, is_relaxed=True)
 
     def pragma(self, name: str, value: int | str | None = None) -> Any:
-        self._check_process()
+        if self._pid != getpid():
+            self._refuse_fork()
         try:
             if value is None:
                 return self._connection.pragma(name)
@@ -248,9 +273,16 @@ class Database:
         """Whether its path still leads to the file that was opened."""
         return _file_of(self.path) == self._file
 
-    def refuse_moved(self) -> None:
+    def refuse_moved(self, trusted_ns: int = 0) -> None:
         """Raise StoreError if the file was replaced or has gone: what is written to the old one is
-        seen by nobody, so the same work would be done by whoever opens the new one."""
+        seen by nobody, so the same work would be done by whoever opens the new one.
+
+        A look that is no older than `trusted_ns` is not repeated.
+        """
+        now_ns = monotonic_ns()
+        if now_ns - self._looked_ns < trusted_ns:
+            return
+        self._looked_ns = now_ns
         if not self.is_current:
             raise StoreError(
                 f"the store {self.path} was replaced, or has gone, since it was opened",
@@ -262,12 +294,11 @@ class Database:
         if self.is_ours:
             self._connection.close()
 
-    def _check_process(self) -> None:
-        if self._pid != os.getpid():
-            raise StoreError(
-                "this store connection was opened before a fork",
-                hint="Open the store in the process that uses it: its locks do not survive fork().",
-            )
+    def _refuse_fork(self) -> NoReturn:
+        raise StoreError(
+            "this store connection was opened before a fork",
+            hint="Open the store in the process that uses it: its locks do not survive fork().",
+        )
 
 
 def _file_of(path: str) -> tuple[int, int] | None:

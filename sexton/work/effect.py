@@ -40,7 +40,9 @@ class Effect:
 
     def whom_of(self, thing: object) -> str:
         """Whose cap it counts for, '' where there is none; raises if there is no such text."""
-        whom = str(field_of(thing, self.cap.per)) if self.cap else ""
+        if self.cap is None:
+            return ""
+        whom = str(field_of(thing, self.cap.per))
         whom.encode()
         return whom
 
@@ -63,7 +65,8 @@ class Effect:
 def field_of(thing: object, name: str) -> object:
     """A field by its name: of a mapping, else an attribute; raises TypeError that names it."""
     try:
-        return thing[name] if isinstance(thing, Mapping) else getattr(thing, name)
+        # A dict is asked for first: whether something is a Mapping takes long to find out.
+        return thing[name] if isinstance(thing, (dict, Mapping)) else getattr(thing, name)
     except (KeyError, AttributeError):
         raise TypeError(f"a planned {type(thing).__name__} has no {name!r}") from None
 

@@ -73,7 +73,8 @@ class Serving:
         self._plan_error: Exception | None = None
         self._without_key = ""
         self._total: int | None = None
-        self.counts: Counter[str] = Counter()
+        # What each item asks for is there from the start: a Counter is slow to miss.
+        self.counts: Counter[str] = Counter(planned=0, failed=0, rejected=0)
 
     def run(self, plan: Callable[[], Iterable[Any]]) -> Result:
         """Serve every item that may be served; return how the attempt ended.
@@ -167,13 +168,17 @@ class Serving:
         except StoreError:
             self._flush({}, ended)  # once more without the new ones: what is done has to be known
             raise
-        answers = [self._probed(it) if it.step == "probe" else it for it in answers]
+        begun = []
         for answer in answers:
-            if answer.step != "begin":
+            if answer.step == "probe":
+                answer = self._probed(answer)
+            if answer.step == "begin":
+                begun.append(answer)
+            else:
                 self.counts[_COUNTED[answer.step]] += 1
                 self._things.pop(answer.key, None)
         self._progress(self.counts, self._total)
-        return [answer for answer in answers if answer.step == "begin"]
+        return begun
 
     def _probed(self, begun: Begun) -> Begun:
         """Look whether an item in doubt was done; a probe that fails leaves it in doubt."""
@@ -234,13 +239,8 @@ class Serving:
         return self._ask_stop()
 
     def _item(self, begun: Begun) -> Item:
-        return Item.of(
-            self._scope,
-            begun.key,
-            attempt=begun.tries,
-            period=self._ledger.scope_name,
-            task=self._claim.task,
-        )
+        period, task = self._ledger.scope_name, self._claim.task
+        return Item(begun.key, begun.tries, period, task, self._scope)
 
     def _result(self) -> Result:
         counts = {name: count for name, count in sorted(self.counts.items()) if count}

@@ -1,5 +1,6 @@
 -- name: fence
--- Every write of the ledger asks first whether its task is still the one that runs.
+-- Whether a task is still the one that runs. Every write of the ledger asks so in its transaction:
+-- by itself where it ends an item, by this before one begins that ends none.
 SELECT status, claim FROM task WHERE id = :task;
 
 -- name: scope
@@ -33,20 +34,24 @@ WHERE scope = :scope AND key = :key AND status = :leaves AND task = :of
 RETURNING key;
 
 -- name: end
--- How an effect ended. Kept by: only the claim that began it may say so.
+-- How an effect ended. Kept by: only the claim that began it may say so, and only while it holds.
+-- A row that changed says so for its whole transaction: nobody else writes meanwhile.
 UPDATE item SET status = :status, ended_at = :now, note = :note
-WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task;
+WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task
+  AND EXISTS (SELECT 1 FROM task WHERE id = :task AND status = 'Running' AND claim = :nonce);
 
 -- name: unbegin
 -- Take back a mark whose effect surely never started.
 DELETE FROM item
 WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task AND tries = 1
+  AND EXISTS (SELECT 1 FROM task WHERE id = :task AND status = 'Running' AND claim = :nonce)
 RETURNING key;
 
 -- name: unbegin_again
 -- The same, where it was begun before: it stays known, for whoever sent it back.
 UPDATE item SET status = 'Failed', tries = tries - 1, ended_at = :now, note = 'never started again'
-WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task;
+WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task
+  AND EXISTS (SELECT 1 FROM task WHERE id = :task AND status = 'Running' AND claim = :nonce);
 
 -- name: insert_skipped
 INSERT INTO item (scope, key, status, task, kind, begun_at, ended_at, note, tries)
