@@ -14,7 +14,7 @@ from sexton.store.sqlite import NEWEST
 from sexton.store.store import Store
 from sexton.store.tasks import Request
 from sexton.testing.clock import Clock
-from tests.store.kit import ASKED, DAILY, rows, taken
+from tests.store.kit import ASKED, DAILY, finish, rows, taken
 
 HOUR_US = 3_600_000_000
 
@@ -74,6 +74,17 @@ def be_seen_first_by_a_clock_ahead(store: Store) -> None:
     Clock(lambda: store).travel(days=-3650)
 
 
+def be_asked_by_a_clock_ahead(store: Store) -> None:
+    Clock(lambda: store).travel(days=3650)
+    ask(store)
+    Clock(lambda: store).travel(days=-3650)
+
+
+def be_asked_by_a_clock_ahead_and_then_used(store: Store) -> None:
+    be_asked_by_a_clock_ahead(store)
+    finish(store, taken(store, DAILY, force="a newer row"))
+
+
 def fill_an_outbox(store: Store) -> None:
     shop = sqlite3.connect(Path(store.db.path).with_name("shop.db"))
     store.outboxes.register(outbox.path_of(shop, store.db.path))
@@ -96,6 +107,8 @@ def be_newer(store: Store) -> None:
         lose_a_source,
         go_back,
         be_seen_first_by_a_clock_ahead,
+        be_asked_by_a_clock_ahead,
+        be_asked_by_a_clock_ahead_and_then_used,
         fill_an_outbox,
         be_newer,
     ],

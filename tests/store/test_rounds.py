@@ -13,7 +13,7 @@ from sexton.store.store import Store
 from sexton.store.tasks import Request
 from sexton.testing.clock import Clock
 from sexton.work.holder import nonce
-from tests.store.kit import ASKED, DAILY, GAP, OWNER, finish, rows, statuses, taken
+from tests.store.kit import ASKED, DAILY, FAILED, GAP, OWNER, finish, rows, statuses, taken
 
 HOUR_US = 3_600_000_000
 HOURLY = Kind(name="hourly", schedule="0 * * * *")
@@ -280,6 +280,35 @@ def test_what_was_asked_for_in_the_future_runs_now(store: Store, clock: Clock) -
     clock.travel(hours=1)
 
     assert store.queue(OWNER).claim(nonce()) is not None
+
+
+def test_what_was_asked_for_in_the_future_runs_now_though_no_tick_came_there(
+    store: Store, clock: Clock
+) -> None:
+    clock.travel(days=1400)
+    store.tasks.enqueue(ASKED, Request())
+    clock.travel(days=-1400)
+
+    assert store.rounds.mark_tick("host-a") == 1400 * 24 * HOUR_US
+    assert store.queue(OWNER).claim(nonce()) is not None
+    assert store.rounds.mark_tick("host-a") is None
+
+
+def test_a_retry_that_was_asked_for_in_the_future_waits_for_its_pause_alone(
+    store: Store, clock: Clock
+) -> None:
+    kind = msgspec.structs.replace(DAILY, expires_us=10 * 24 * HOUR_US)
+    store.kinds.ensure(kind)
+    clock.travel(days=1)
+    claim = taken(store, kind)
+    clock.travel(days=5)
+    finish(store, claim, FAILED)
+    clock.travel(days=-5)
+    store.rounds.mark_tick("host-a")
+
+    (waits,) = store.tasks.newest(status="Pending")
+
+    assert waits.due_at == store.now() + HOUR_US // 2
 
 
 def test_a_lease_from_the_future_lapses_in_time(store: Store, clock: Clock) -> None:

@@ -179,7 +179,15 @@ SET due_at = min(due_at, :now + max(0, due_at - asked_at)),
     expires_at = CASE WHEN expires_at IS NULL THEN NULL
                       ELSE min(expires_at, :now + max(0, expires_at - asked_at)) END,
     asked_at = min(asked_at, :now)
-WHERE status = 'Pending' AND asked_at > :now AND period_at IS NULL;
+WHERE status = 'Pending' AND asked_at > :now AND coalesce(period_at, 0) <= :now;
+
+-- name: asked_latest
+-- What the clock showed to whoever asked for what waits, by two witnesses: the newest row, and the
+-- one that waits longest. A period that is yet to come may well have been asked for before it.
+SELECT max(coalesce((SELECT asked_at FROM task WHERE id = (SELECT max(id) FROM task)
+                     AND status = 'Pending' AND coalesce(period_at, 0) <= :now), 0),
+           coalesce((SELECT asked_at FROM task WHERE status = 'Pending' AND due_at > :now
+                     AND coalesce(period_at, 0) <= :now ORDER BY due_at DESC LIMIT 1), 0)) AS at;
 
 -- name: lease_ahead
 UPDATE task SET lease_at = min(lease_at, :lease_at), started_at = min(started_at, :now)
