@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Literal, TypedDict
 
@@ -66,12 +66,16 @@ def kind_of(
 def _kind_of(
     family: Family, name: str, options: Options | Timing, summary: str, more: dict[str, Any]
 ) -> Kind:
-    _refuse_types(options)
+    _refuse_types({**options, **more})
     if not NAME.fullmatch(name):
-        raise DeclarationError("a kind's name has 1 to 100 letters, digits, '_', '.' or '-'")
+        raise DeclarationError(
+            "a kind's name begins with a letter or '_', and has at most 100 letters, digits, '_',"
+            " '.' or '-'"
+        )
     if name.startswith("sexton."):
         raise DeclarationError("names that begin with 'sexton.' belong to built-in kinds")
-    unknown = set(options) - (set(Timing.__annotations__) | {"name"})
+    known = Timing if family == "command" else Options
+    unknown = set(options) - set(known.__annotations__)
     if unknown:
         raise DeclarationError(f"there is no option {', '.join(sorted(unknown))}")
     kind = Kind(
@@ -113,10 +117,11 @@ _TYPES: dict[str, type] = {
     "output_bytes_max": int,
     "limits": Limits,
     "ends_with_reboot": bool,
+    "scope": str,
 }
 
 
-def _refuse_types(options: Options | Timing) -> None:
+def _refuse_types(options: Mapping[str, object]) -> None:
     for name, wanted in _TYPES.items():
         value = options.get(name)
         if name in options and type(value) is not wanted and not (name == "key" and value is None):
@@ -142,6 +147,10 @@ def _refuse_contradictions(kind: Kind, options: Options | Timing) -> None:
             "schedule= and min_gap= are both given",
             hint="A schedule already means once a period; use early= for calls before the moment.",
         )
+    if "schedule" in options and not kind.schedule:
+        raise DeclarationError("schedule= is empty", hint="Leave it out, or write '@daily'.")
+    if kind.family == "command" and kind.key:
+        raise DeclarationError("key= of a command can only be '': it has no payload")
     if kind.is_guarded and kind.key is not None:
         raise DeclarationError("key= belongs to kinds that are asked for, without a schedule")
     for name in ("early", "expires", "catch_up"):
@@ -165,11 +174,56 @@ _WORDS = {"catch_up": ("latest", "all", "none"), "isolation": ("process", "inlin
 
 
 def refuse_async(function: Callable[..., object]) -> None:
+    """Refuse what, called, only gives something to run: its body would never begin."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise DeclarationError(
-            f"{function.__name__} is async, which is not supported",
+            f"{_name_of(function)} is async, which is not supported",
             hint="Write a plain function, and call asyncio.run() inside it.",
         )
+
+
+def refuse_generator(function: Callable[..., object]) -> None:
+    """As `refuse_async`, for what is to be run and not to be asked who."""
+    if inspect.isgeneratorfunction(function):
+        raise DeclarationError(
+            f"{_name_of(function)} yields, so calling it would run nothing of it",
+            hint="Declare who with @app.plan and the effect with .each; a task returns.",
+        )
+
+
+def name_of(function: object, options: Options) -> str:
+    """The kind's name: `name=`, else the function's own; raises DeclarationError for neither."""
+    if not callable(function):
+        raise DeclarationError(
+            f"a kind is made of a function, not of {function!r:.60}",
+            hint="Write @app.task, or @app.task(schedule=…), above a function.",
+        )
+    name: object = options.get("name", getattr(function, "__name__", None))
+    if name is None:
+        raise DeclarationError(f"{function!r:.60} has no name", hint="Give it one: name='…'.")
+    return name  # type: ignore[return-value] # its type is judged with the other options
+
+
+def words_of(name: str, argv: object) -> tuple[str, ...]:
+    """A command's fixed argv; raises DeclarationError for what no program can be started with."""
+    words = () if isinstance(argv, str) or not isinstance(argv, Iterable) else tuple(argv)
+    if not words or not all(isinstance(word, str) for word in words):
+        raise DeclarationError(
+            f"{name}: argv= must be a list of words", hint='Write ["pg_dump", "app"].'
+        )
+    unfit = next((word for word in words if not _is_fit(word)), None)
+    if unfit is not None or not words[0]:
+        raise DeclarationError(f"{name}: argv= has the word {unfit or ''!r}, which starts nothing")
+    return words
+
+
+def _is_fit(word: str) -> bool:
+    """Whether it can stand in an argv: no NUL, and text that has bytes."""
+    return "\0" not in word and not any("\ud800" <= sign <= "\udfff" for sign in word)
+
+
+def _name_of(function: Callable[..., object]) -> str:
+    return getattr(function, "__name__", repr(function))
 
 
 def summary_of(function: Callable[..., object]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import msgspec
@@ -12,6 +14,7 @@ import msgspec
 from sexton.core.errors import DeclarationError, PayloadError
 
 PAYLOAD_BYTES_MAX = 256 * 1024
+TYPES = "Use types that JSON can carry: str, int, datetime, Enum, dataclass, …"
 _PLAIN = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
 
 
@@ -29,6 +32,11 @@ class Payload:
                     f"the parameter {parameter} of {kind} cannot be kept in a row",
                     hint="Give each parameter a name and a type; no *args, no **kwargs, no '/'.",
                 )
+            if parameter.annotation is parameter.empty:
+                raise DeclarationError(
+                    f"the parameter {parameter} of {kind} has no type",
+                    hint=f"Write one, as {parameter.name}: str; or Any, for all that JSON carries.",
+                )
 
     @property
     def names(self) -> list[str]:
@@ -39,16 +47,19 @@ class Payload:
         parameters = self.signature.parameters.values()
         return [p.name for p in parameters if p.default is p.empty]
 
-    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments by name, defaults filled in; raises PayloadError naming what is wrong."""
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """The arguments of a call as the text of a row, defaults filled in.
+
+        Raises PayloadError naming what is wrong.
+        """
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise PayloadError(f"{self._kind}: {error}") from error
         bound.apply_defaults()
-        return dict(bound.arguments)
+        return self._encode(dict(bound.arguments))
 
-    def encode(self, arguments: dict[str, Any]) -> str:
+    def _encode(self, arguments: dict[str, Any]) -> str:
         """Arguments as JSON, checked against their types; raises PayloadError naming the field."""
         if not self.names:
             return "{}"
@@ -57,6 +68,8 @@ class Payload:
             text = msgspec.json.encode(value)
             # What JSON has no word for, such as a nan, would only be found when the task runs.
             msgspec.json.decode(text, type=self.struct, strict=True)
+            if b"null" in text:
+                _refuse_unwritten(msgspec.to_builtins(value))
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise PayloadError(f"{self._kind}: {error}") from error
         if len(text) > PAYLOAD_BYTES_MAX:
@@ -89,7 +102,7 @@ class Payload:
             payload = msgspec.convert(values, self.struct, strict=False, str_keys=True)
         except msgspec.ValidationError as error:
             raise PayloadError(f"{self._kind}: {error}") from error
-        return msgspec.json.encode(payload).decode()
+        return self.bind((), {name: getattr(payload, name) for name in self.names})
 
     @cached_property
     def schema(self) -> str:
@@ -101,22 +114,56 @@ class Payload:
     @cached_property
     def struct(self) -> type[msgspec.Struct]:
         """The payload as a frozen shape with exactly its fields."""
+        fields: list[Any] = []
+        hints = self._hints()
+        for parameter in self.signature.parameters.values():
+            annotation = hints.get(parameter.name, parameter.annotation)
+            self._refuse_type(parameter.name, annotation)
+            default = () if parameter.default is parameter.empty else (parameter.default,)
+            fields.append((parameter.name, annotation, *default))
         try:
-            hints = get_type_hints(self._function, include_extras=True)
-            fields: list[Any] = []
-            for parameter in self.signature.parameters.values():
-                annotation = hints.get(parameter.name, Any)
-                if parameter.default is parameter.empty:
-                    fields.append((parameter.name, annotation))
-                else:
-                    fields.append((parameter.name, annotation, parameter.default))
-            built = msgspec.defstruct(
+            return msgspec.defstruct(
                 self._kind, fields, kw_only=True, frozen=True, forbid_unknown_fields=True
             )
-            msgspec.json.schema(built)  # refuses types that JSON cannot carry
-        except (TypeError, NameError, ValueError) as error:
+        except (TypeError, ValueError) as error:
+            raise DeclarationError(
+                f"the parameters of {self._kind} cannot be kept in a row: {error}", hint=TYPES
+            ) from error
+
+    def _hints(self) -> dict[str, Any]:
+        """The parameters' types. What it returns goes into no row, so its type may be unknown."""
+        function = inspect.unwrap(self._function)
+        written = getattr(function, "__annotations__", {})
+        parameters = {name: text for name, text in written.items() if name != "return"}
+        try:
+            return get_type_hints(
+                SimpleNamespace(__annotations__=parameters),
+                globalns=getattr(function, "__globals__", {}),
+                include_extras=True,
+            )
+        except (TypeError, NameError, ValueError, SyntaxError) as error:
             raise DeclarationError(
                 f"the parameters of {self._kind} cannot be kept in a row: {error}",
-                hint="Use types that JSON can carry: str, int, datetime, Enum, dataclass, …",
+                hint="Import what their types name where the module runs, too.",
             ) from error
-        return built
+
+    def _refuse_type(self, name: str, annotation: Any) -> None:
+        """Raise DeclarationError for a type that JSON cannot carry."""
+        try:
+            msgspec.json.schema(annotation)
+        except (TypeError, ValueError) as error:
+            raise DeclarationError(
+                f"the parameter {name} of {self._kind} cannot be kept in a row:"
+                f" JSON has nothing for {inspect.formatannotation(annotation)}",
+                hint=TYPES,
+            ) from error
+
+
+def _refuse_unwritten(value: object) -> None:
+    """Raise ValueError for a number that is none: JSON would carry it as null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"JSON has no word for {value}")
+    for part in value.values() if isinstance(value, dict) else ():
+        _refuse_unwritten(part)
+    for part in value if isinstance(value, list | tuple) else ():
+        _refuse_unwritten(part)

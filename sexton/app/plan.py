@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from types import NoneType
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 import msgspec
 
+from sexton.app.declare import refuse_async, refuse_generator
 from sexton.app.door import Door
 from sexton.app.task import Task
 from sexton.core import guard as judge
@@ -65,6 +67,10 @@ def _are_exceptions(given: object) -> bool:
     )
 
 
+def _is_whole(given: object, most: float = float("inf")) -> bool:
+    return type(given) is int and 1 <= given <= most
+
+
 class Plan(Task[P, None], Generic[P, T]):
     """A registered plan. Calling it serves each item once, through guard and ledger."""
 
@@ -116,14 +122,21 @@ class Plan(Task[P, None], Generic[P, T]):
             raise DeclarationError(
                 f"{self.name}: in_doubt= must be park, retry, skip, or a function of the item"
             )
+        if not callable(key) and (type(key) is not str or not key):
+            raise DeclarationError(f"{self.name}: key= must be a field's name, or a function")
+        if type(cap) not in (str, NoneType):
+            raise DeclarationError(f"{self.name}: cap= must be a text, as '1/day per email'")
         if not _are_exceptions(permanent):
             raise DeclarationError(f"{self.name}: permanent= must be a tuple of exception classes")
-        if not 1 <= width <= WIDTH_MAX or max_failures < 1:
+        if not (_is_whole(width, WIDTH_MAX) and _is_whole(max_failures)):
             raise DeclarationError(
-                f"{self.name}: width= must be from 1 to {WIDTH_MAX}, max_failures= at least 1"
+                f"{self.name}: width= must be a whole number from 1 to {WIDTH_MAX},"
+                " max_failures= one from 1"
             )
 
         def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+            refuse_async(function)
+            refuse_generator(function)
             self._effect = Effect(
                 function,
                 key,
@@ -140,9 +153,9 @@ class Plan(Task[P, None], Generic[P, T]):
 
         return declare
 
-    def plan(self, *args: P.args, **kwargs: P.kwargs) -> Preview:
+    def plan(self, /, *args: P.args, **kwargs: P.kwargs) -> Preview:
         """Count whom a run would touch; touches nobody and records nothing."""
-        arguments = self.payload.bind(args, kwargs)
+        arguments = self.payload.decode(self.payload.bind(args, kwargs))
         kind, store, effect = self.kind, self._app.store, self.effect
         scope = self._scope_of_call(kind)
         known = store.items.statuses("" if kind.scope else kind.name, scope) if scope else {}

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from sexton.app import place
 from sexton.app.command import Command
-from sexton.app.declare import Options, Timing, kind_of, refuse_async, summary_of
+from sexton.app.declare import (
+    Options,
+    Timing,
+    kind_of,
+    name_of,
+    refuse_async,
+    refuse_generator,
+    summary_of,
+    words_of,
+)
 from sexton.app.door import Declared
 from sexton.app.house import Here, Stores
 from sexton.app.kv import KV
@@ -56,24 +65,30 @@ class Sexton:
         """Make a task of a function; `Options` says what may be declared."""
 
         def declare(function: Callable[P, R]) -> Task[P, R]:
+            name = name_of(function, options)
             refuse_async(function)
-            name = options.get("name", function.__name__)
+            refuse_generator(function)
             kind = kind_of("task", name, options, summary_of(function))
             return self._add(name, Task(self, kind, function))
 
         return declare if function is None else declare(function)
 
     def plan(
-        self, *, scope: str = "", **options: Unpack[Options]
+        self, function: None = None, /, *, scope: str = "", **options: Unpack[Options]
     ) -> Callable[[Callable[P, Iterable[T]]], Plan[P, T]]:
         """Make a plan of a function that returns or yields who; declare its effect with `.each`.
 
         scope: the name in which the items' keys hold for ever, over periods and kinds.
         """
+        if function is not None:
+            raise DeclarationError(
+                f"{name_of(function, options)}: a plan needs schedule=, every=, min_gap= or scope=",
+                hint="Write @app.plan(schedule=…) above the function.",
+            )
 
         def declare(function: Callable[P, Iterable[T]]) -> Plan[P, T]:
+            name = name_of(function, options)
             refuse_async(function)
-            name = options.get("name", function.__name__)
             kind = kind_of("plan", name, options, summary_of(function), scope=scope)
             if not kind.is_guarded and not scope:
                 raise DeclarationError(
@@ -86,12 +101,9 @@ class Sexton:
 
     def command(self, name: str, /, *, argv: Sequence[str], **options: Unpack[Timing]) -> Command:
         """Register a program: a fixed argv, no shell."""
-        if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
-            raise DeclarationError(
-                f"{name}: argv= must be a list of words", hint='Write ["pg_dump", "app"].'
-            )
-        kind = kind_of("command", name, options, " ".join(argv)[:200])
-        return self._add(name, Command(self, kind, tuple(argv)))
+        words = words_of(name, argv)
+        kind = kind_of("command", name, options, " ".join(words)[:200])
+        return self._add(name, Command(self, kind, words))
 
     def _add(self, name: str, declared: D) -> D:
         if name in self._kinds:

@@ -45,6 +45,11 @@ class Task(Generic[P, R_co]):
                 f"{kind.name}: key={kind.key!r} is not one of its parameters",
                 hint="Name one of them, or '' for one at a time, joined.",
             )
+        if kind.has_schedule and self.payload.required:
+            raise DeclarationError(
+                f"{kind.name} has a schedule, which gives it no {self.payload.required[0]}",
+                hint="Give the parameter a default.",
+            )
         self.__name__ = kind.name
         self.__signature__ = _answering(self.payload.signature)
         self.__doc__ = function.__doc__
@@ -61,7 +66,7 @@ class Task(Generic[P, R_co]):
     def name(self) -> str:
         return self._kind.name
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R_co]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[R_co]:
         """Run it now if it is due, free and not done; answer in a sentence what happened.
 
         Raises what the function raised, unchanged, after it is recorded; StoreError, and then
@@ -69,11 +74,11 @@ class Task(Generic[P, R_co]):
         """
         return self._call(self.payload.bind(args, kwargs))
 
-    def force(self, reason: str, *args: P.args, **kwargs: P.kwargs) -> Outcome[R_co]:
+    def force(self, reason: str, /, *args: P.args, **kwargs: P.kwargs) -> Outcome[R_co]:
         """Run it now, done or not, in a period of its own; the reason is recorded."""
         return self._call(self.payload.bind(args, kwargs), force=reason_of(reason))
 
-    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Asked:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Asked:
         """Ask for it: a Pending row that the next tick runs. On disk when this returns."""
         return Using(self).enqueue(*args, **kwargs)
 
@@ -107,16 +112,18 @@ class Task(Generic[P, R_co]):
         return guard.plain(call)
 
     def key_of(self, arguments: dict[str, Any]) -> str | None:
-        """The key of a request: '' or a payload field's text where the kind declares it."""
+        """The key of a request: '' or a payload field, as JSON has it, where the kind says so."""
         if not self._kind.key:
             return self._kind.key
-        return str(arguments[self._kind.key])
+        value = msgspec.to_builtins(arguments[self._kind.key])
+        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
-    def _call(self, arguments: dict[str, Any], force: str = "") -> Outcome[R_co]:
-        kind = self.kind
+    def _call(self, payload: str, force: str = "") -> Outcome[R_co]:
+        """Run with what the row carries, so that a call and a request do the same."""
+        kind, arguments = self.kind, self.payload.decode(payload)
         asked = Call(
             nonce=nonce(),
-            payload=self.payload.encode(arguments),
+            payload=payload,
             key=self.key_of(arguments),
             force=force,
             by=caller(),
@@ -141,20 +148,20 @@ class Using(Generic[P]):
         self._priority = priority
         self._connection = connection
 
-    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Asked:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Asked:
         """Ask for it; the row, or the waiting one that this joined. See `Task.enqueue`.
 
         Inside a caller's connection the row's id is 0: it exists only once that has committed.
         """
         task = self._task
-        arguments = task.payload.bind(args, kwargs)
-        return task._app.ask(task, self._request(arguments), self._connection)
+        request = self._request(task.payload.bind(args, kwargs))
+        return task._app.ask(task, request, self._connection)
 
-    def _request(self, arguments: dict[str, Any]) -> Request:
+    def _request(self, payload: str) -> Request:
         task = self._task
         return Request(
-            payload=task.payload.encode(arguments),
-            key=task.key_of(arguments),
+            payload=payload,
+            key=task.key_of(task.payload.decode(payload)),
             at=_instant("at", self._at) if self._at is not None else None,
             start_before=self._latest_start(),
             priority=_priority(self._priority),

@@ -75,5 +75,5 @@ def _payload(declared: Task[..., Any] | Command, words: list[str]) -> dict[str, 
         if words:
             raise UsageError(f"{declared.name} is a command and takes no payload")
         return {"key": declared.kind.key}
-    values = declared.payload.decode(declared.payload.read(words))
-    return {"payload": declared.payload.encode(values), "key": declared.key_of(values)}
+    payload = declared.payload.read(words)
+    return {"payload": payload, "key": declared.key_of(declared.payload.decode(payload))}

@@ -158,8 +158,8 @@ class Rounds:
             last = self._db.one(MARK.get, {"name": "tick"})
             seen = self._db.all(kinds.SQL.newest_anchor)[0]["at"]
             self._db.run(MARK.put, {"name": "tick", "now": now, "text": host})
-            asked = self._db.all(SQL.asked_latest, {"now": now})[0]["at"]
-            last_at = max(last["at"] if last else 0, seen or 0, asked)
+            asked = int(self._db.all(SQL.asked_latest, {"now": now})[0]["at"])
+            last_at = max(int(last["at"]) if last else 0, seen or 0, asked)
             if last_at <= now + STEP_BACK_US:
                 return None
             self._mend_clock(now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from sexton.core.errors import DeclarationError, Permanent
@@ -49,10 +50,7 @@ class Effect:
     def run(self, thing: object, item: Item) -> Ended:
         """Do it for one item; what it raises is that item's."""
         try:
-            if self.takes_item:
-                self.function(thing, item)
-            else:
-                self.function(thing)
+            refuse_unrun(self.function(thing, item) if self.takes_item else self.function(thing))
         except Permanent as error:
             return Ended(item.key, "Rejected", said(error))
         except self.permanent as error:
@@ -81,10 +79,18 @@ def said(error: BaseException) -> str:
     return text.encode("utf-8", "backslashreplace").decode()[:NOTE_LENGTH_MAX]
 
 
+def refuse_unrun(value: object) -> None:
+    """Raise TypeError for what a body returned that has yet to be run: then nothing was done."""
+    if isinstance(value, _UNRUN):
+        name = type(value).__name__.replace("_", " ")
+        raise TypeError(f"it returned a {name}, which nobody runs: nothing was done")
+
+
+_UNRUN = (GeneratorType, CoroutineType, AsyncGeneratorType)
+
+
 def takes_item(function: Callable[..., object]) -> bool:
     """Whether an effect takes `(thing, item)`; raises DeclarationError if it takes neither."""
-    if inspect.iscoroutinefunction(function):
-        raise DeclarationError(f"the effect {function.__name__} is async, which is not supported")
     count = sum(
         parameter.default is parameter.empty
         and parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}

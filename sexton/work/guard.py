@@ -10,6 +10,7 @@ If the store cannot be asked, the body does not run.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from sexton.core.outcome import Outcome
 from sexton.core.queue import Call, Refused, Renewed, Taken
 from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
 from sexton.work import sweep
-from sexton.work.effect import said
+from sexton.work.effect import refuse_unrun, said
 from sexton.work.owner import Owner
 
 
@@ -83,13 +84,16 @@ def _run(
     body: Body,
     told: Callable[[Outcome[Any]], None],
 ) -> Outcome[Any]:
+    ours = os.getpid()
     error: BaseException | None = None
     result, value = Result(status=ABORTED, reason="failed"), None
     try:
         result, value = run_claimed(house, taken.claim, body)
     except Fenced as fenced:
         return words.ended(taken.task, _failed(fenced), held=False)
-    except BaseException as raised:  # noqa: BLE001 -- recorded, then raised: it is the caller's
+    except BaseException as raised:
+        if os.getpid() != ours:
+            raise  # of a child that the body forked: it speaks for nobody
         error, result = raised, _failed(raised)
     held = guard.finish(taken.claim, result)
     outcome = words.ended(taken.task, result, held=held)
@@ -147,6 +151,7 @@ def plain(function: Callable[[], Any]) -> Body:
 
     def body(_: Run) -> tuple[Result, Any]:
         value = function()
+        refuse_unrun(value)
         return Result(status=COMPLETE, outcome="returned"), value
 
     return body

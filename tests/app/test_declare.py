@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
@@ -183,7 +184,13 @@ def test_a_plan_with_two_effects_is_refused(app: Sexton) -> None:
     [
         ({"width": 0}, "width= must be"),
         ({"width": 257}, "width= must be"),
-        ({"max_failures": 0}, "max_failures= at least 1"),
+        ({"width": 2.5}, "width= must be a whole number"),
+        ({"width": "4"}, "width= must be a whole number"),
+        ({"max_failures": 0}, "max_failures= one from 1"),
+        ({"max_failures": 1.5}, "max_failures= one from 1"),
+        ({"key": 5}, "key= must be a field's name, or a function"),
+        ({"key": ""}, "key= must be a field's name, or a function"),
+        ({"cap": 5}, "cap= must be a text"),
         ({"in_doubt": "maybe"}, "in_doubt= must be park, retry, skip, or a function"),
         ({"permanent": ValueError}, "permanent= must be a tuple of exception classes"),
         ({"permanent": ("ValueError",)}, "permanent= must be a tuple of exception classes"),
@@ -199,7 +206,7 @@ def test_an_effect_that_cannot_work_is_refused(
         return []
 
     with pytest.raises(DeclarationError, match=words):
-        letters.each(key=str, **options)(lambda thing: None)  # noqa: ARG005
+        letters.each(**{"key": str, **options})(lambda thing: None)  # noqa: ARG005
 
 
 @pytest.mark.parametrize(
@@ -225,8 +232,10 @@ def test_an_effect_that_cannot_work_is_refused(
         ({"timeout": "soon"}, DurationError, "soon"),
         ({"retry": "3 times"}, DeclarationError, "retry='3 times' is not understood"),
         ({"retry": "1m x 1000"}, DeclarationError, "is not understood"),
-        ({"name": "two words"}, DeclarationError, "a kind's name has"),
-        ({"name": ""}, DeclarationError, "a kind's name has"),
+        ({"name": "two words"}, DeclarationError, "a kind's name begins with"),
+        ({"name": "9to5"}, DeclarationError, "a kind's name begins with"),
+        ({"schedule": ""}, DeclarationError, "schedule= is empty"),
+        ({"name": ""}, DeclarationError, "a kind's name begins with"),
         ({"shedule": "@daily"}, DeclarationError, "there is no option shedule"),
     ],
 )
@@ -261,10 +270,111 @@ def test_an_option_of_another_type_or_range_is_refused_in_words(
         app.task(**options)(nothing)
 
 
-@pytest.mark.parametrize("argv", ["pg_dump app", [], ["sleep", 5]])
+@pytest.mark.parametrize("argv", ["pg_dump app", [], ["sleep", 5], 5])
 def test_a_command_is_a_list_of_words(app: Sexton, argv: Any) -> None:
     with pytest.raises(DeclarationError, match="argv= must be a list of words"):
         app.command("backup", argv=argv)
+
+
+@pytest.mark.parametrize("argv", [[""], ["pg_dump", "a\0b"], ["pg_dump", "\ud800"]])
+def test_a_word_that_starts_nothing_is_refused(app: Sexton, argv: Any) -> None:
+    with pytest.raises(DeclarationError, match="which starts nothing"):
+        app.command("backup", argv=argv)
+
+
+def test_the_words_of_a_command_may_come_from_any_iterable(app: Sexton) -> None:
+    assert app.command("backup", argv=(word for word in ["pg_dump", "app"])).argv == (  # type: ignore[arg-type]
+        "pg_dump",
+        "app",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"key": "zz"}, "key= of a command can only be ''"),
+        ({"isolaton": "inline"}, "there is no option isolaton"),
+    ],
+)
+def test_a_command_has_no_payload_and_no_option_of_another(
+    app: Sexton, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(DeclarationError, match=words):
+        app.command("backup", argv=["true"], **options)
+
+
+# --- what would run nothing ---
+
+
+def a_generator(number: int = 0) -> Iterator[int]:
+    yield number
+
+
+async def an_async_generator(number: int = 0) -> AsyncIterator[int]:
+    yield number
+
+
+async def a_coroutine(number: int = 0) -> None: ...
+
+
+@pytest.mark.parametrize("function", [a_generator, an_async_generator, a_coroutine])
+def test_what_would_run_nothing_is_neither_a_task_nor_an_effect(
+    app: Sexton, function: Callable[..., Any]
+) -> None:
+    @app.plan(schedule="@daily")
+    def letters() -> list[int]:
+        return []
+
+    with pytest.raises(DeclarationError, match=r"yields|is async"):
+        app.task(function)
+    with pytest.raises(DeclarationError, match=r"yields|is async"):
+        letters.each(key=str)(function)
+
+
+def test_a_kind_is_made_of_a_function_with_a_name(app: Sexton) -> None:
+    with pytest.raises(DeclarationError, match="made of a function, not of 'resize'"):
+        app.task("resize")  # type: ignore[call-overload]
+    with pytest.raises(DeclarationError, match="has no name"):
+        app.task(functools.partial(nothing))
+    with pytest.raises(DeclarationError, match="letters: a plan needs schedule="):
+
+        @app.plan  # type: ignore[arg-type]
+        def letters() -> list[int]:
+            return []
+
+    assert app.task(name="named")(functools.partial(nothing)).name == "named"
+
+
+def test_a_scope_is_a_text(app: Sexton) -> None:
+    with pytest.raises(DeclarationError, match="letters: scope= must be str, not 5"):
+
+        @app.plan(scope=5)  # type: ignore[arg-type]
+        def letters() -> list[int]:
+            return []
+
+
+def test_a_schedule_gives_no_arguments_so_a_parameter_needs_a_default(app: Sexton) -> None:
+    with pytest.raises(DeclarationError, match="nightly has a schedule, which gives it no day"):
+
+        @app.task(schedule="@daily")
+        def nightly(day: str) -> None: ...
+
+
+def test_a_parameter_without_a_type_is_refused(app: Sexton) -> None:
+    with pytest.raises(DeclarationError, match="the parameter image of resize has no type"):
+
+        @app.task
+        def resize(image) -> None:  # type: ignore[no-untyped-def]
+            ...
+
+
+def returns_an_unknown(number: int) -> Unknown: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_what_a_function_returns_goes_into_no_row_and_may_be_unknown(app: Sexton) -> None:
+    app.task(returns_an_unknown)
+
+    assert [kind.name for kind in app.declared()] == ["returns_an_unknown"]
 
 
 def test_parameters_that_no_row_can_carry_are_refused(app: Sexton) -> None:
