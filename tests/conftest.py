@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections import Counter
 
 import pytest
@@ -36,6 +37,9 @@ NOT_RUN = ("skipped", "xfailed", "xpassed")
 def pytest_configure(config: pytest.Config) -> None:
     """Declare our marks."""
     config.addinivalue_line("markers", "needs(*programs): skipped where one of them is missing")
+    # A shell starts what runs in the background with SIGINT ignored, and every child inherits that;
+    # what the tests interrupt would then run on. A handler, unlike "ignore", is not inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

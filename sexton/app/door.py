@@ -28,6 +28,10 @@ class Door(Protocol):
         """The store of this thread."""
 
     @property
+    def writable(self) -> Store:
+        """The same, for what must not be lost."""
+
+    @property
     def here(self) -> Here:
         """This process and thread as a place where guarded functions run."""
 

@@ -42,8 +42,13 @@ def known(store: Store, name: str) -> Registered:
         from difflib import get_close_matches  # noqa: PLC0415 -- only for a message
 
         near = get_close_matches(name, [kind.kind.name for kind in store.kinds.all()], n=1)
-        hint = f"Did you mean {near[0]}?" if near else "Run `sexton sync`, then `sexton kinds`."
-        raise UnknownKind(f"no kind is named {name!r}", hint=hint)
+        sync = "A new kind is registered by `sexton sync`, or by its first call."
+        raise UnknownKind(
+            f"the store knows no kind {name!r}",
+            hint=f"Did you mean {near[0]}? {sync}"
+            if near
+            else f"{sync} `sexton kinds` lists them.",
+        )
     return found
 
 

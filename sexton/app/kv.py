@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import UnionType
 from typing import Any, TypeVar, overload
 
 from sexton.app.door import Door
 from sexton.core import value
-from sexton.core.errors import StoreBusy
+from sexton.core.errors import StoreBusy, ValueRefused
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -26,7 +27,7 @@ class KV:
         self._app = app
 
     def __setitem__(self, key: str, new: object) -> None:
-        self._app.store.kv.put(key, value.encode(new))
+        self._app.writable.kv.put(key, value.encode(new))
 
     def __getitem__(self, key: str) -> Any:
         """Raises KeyError if the key is not there."""
@@ -36,7 +37,7 @@ class KV:
         return value.decode(found[0])
 
     def __delitem__(self, key: str) -> None:
-        if not self._app.store.kv.delete(key):
+        if not self._app.writable.kv.delete(key):
             raise KeyError(key)
 
     def __contains__(self, key: object) -> bool:
@@ -47,13 +48,22 @@ class KV:
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """The keys that start so, in order."""
-        for key, _ in self._app.store.kv.scan(prefix):
+        for key, _ in self._scan(prefix):
             yield key
 
-    def items(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
-        """The keys that start so, in order, with their values."""
-        for key, text in self._app.store.kv.scan(prefix):
-            yield key, value.decode(text)
+    @overload
+    def items(self, prefix: str = "") -> Iterator[tuple[str, Any]]: ...
+    @overload
+    def items(self, prefix: str, type: type[T]) -> Iterator[tuple[str, T]]: ...
+    def items(self, prefix: str = "", type: Any = None) -> Iterator[tuple[str, Any]]:  # noqa: A002
+        """The keys that start so, in order, with their values, as this type if one is given."""
+        for key, text in self._scan(prefix):
+            yield key, value.decode(text) if type is None else value.decode_as(text, type)
+
+    def _scan(self, prefix: object) -> Iterator[tuple[str, str]]:
+        if not isinstance(prefix, str):
+            raise ValueRefused(f"a prefix must be a text, not {prefix!r:.60}")
+        return self._app.store.kv.scan(prefix)
 
     @overload
     def get(self, key: str) -> Any: ...
@@ -61,6 +71,8 @@ class KV:
     def get(self, key: str, type: type[T]) -> T | None: ...
     @overload
     def get(self, key: str, type: type[T], default: D) -> T | D: ...
+    @overload
+    def get(self, key: str, type: UnionType, default: Any = None) -> Any: ...
     def get(self, key: str, type: Any = None, default: Any = None) -> Any:  # noqa: A002
         """The value as this type, or the default if the key is not there.
 
@@ -88,7 +100,7 @@ class KV:
         no effects. It gets the default where the key is not there. Raises StoreBusy after 100
         tries that all lost.
         """
-        kv = self._app.store.kv
+        kv = self._app.writable.kv
         for _ in range(UPDATE_TRIES_MAX):
             found = kv.get(key)
             old = default

@@ -9,10 +9,11 @@ import traceback
 
 from sexton.app.place import Place
 from sexton.app.sexton import Sexton
-from sexton.core.errors import ConfigurationError
+from sexton.core.errors import ConfigurationError, SextonError
 from sexton.store import path_of
 
 FRAMES_SHOWN = 3
+OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def load(place: Place) -> Sexton:
@@ -25,7 +26,7 @@ def load(place: Place) -> Sexton:
     if os.path.realpath(path_of(found.place.store)) != os.path.realpath(path_of(place.store)):
         raise ConfigurationError(
             f"the application uses the store {found.place.store}, and this command {place.store}",
-            hint="Name the store in sexton.toml or SEXTON_STORE instead of Sexton('…').",
+            hint="Name the store in one place for both: in sexton.toml, or in SEXTON_STORE.",
         )
     return found
 
@@ -67,11 +68,15 @@ def _imported(module: str, place: Place) -> object:
 
 
 def _broken(module: str, error: BaseException) -> ConfigurationError:
-    """The error with the last frames of the application's own files."""
+    """The error with the last frames of the application's own files, and our hint if it is ours."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "importlib" not in f.filename and f.filename != __file__]
+    own = [f for f in frames if "importlib" not in f.filename and not f.filename.startswith(OURS)]
     at = ", ".join(f"{os.path.basename(f.filename)}:{f.lineno}" for f in own[-FRAMES_SHOWN:])
+    where = f" (at {at})" if at else ""
+    if isinstance(error, SextonError):
+        return ConfigurationError(
+            f"the module {module} cannot be imported: {error}{where}", hint=error.hint
+        )
     return ConfigurationError(
-        f"the module {module} cannot be imported: {type(error).__name__}: {error}"
-        + (f" (at {at})" if at else "")
+        f"the module {module} cannot be imported: {type(error).__name__}: {error}{where}"
     )

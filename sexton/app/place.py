@@ -34,7 +34,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 def find(store: str | None = None, start: str | None = None) -> Place:
     """Find the store and the app; raises ConfigurationError that names the file and the field.
 
-    1. The store: the argument, SEXTON_STORE, `store` of sexton.toml, sexton.db beside it.
+    1. The store: a test's own (SEXTON_TEST_STORE), the argument, SEXTON_STORE, `store` of
+       sexton.toml, sexton.db beside it.
     2. The app: SEXTON_APP, `app` of sexton.toml.
     3. sexton.toml: SEXTON_SETTINGS, else looked for from `start` upward, then from the current
        directory upward.
@@ -42,18 +43,22 @@ def find(store: str | None = None, start: str | None = None) -> Place:
     path = os.environ.get("SEXTON_SETTINGS") or _search(start) or _search(os.getcwd())
     settings = read_settings(path) if path else Settings()
     directory = os.path.dirname(os.path.abspath(path)) if path else start or os.getcwd()
-    given = os.environ.get("SEXTON_STORE")
-    if store is None and given:
-        url = absolute(given, os.getcwd())
-    else:
-        url = absolute(store or settings.store or DEFAULT_STORE, directory)
     return Place(
-        store=url,
+        store=_url(store, settings, directory),
         app=os.environ.get("SEXTON_APP") or settings.app,
         directory=directory,
         settings=settings,
         settings_path=os.path.abspath(path) if path else "",
     )
+
+
+def _url(store: str | None, settings: Settings, directory: str) -> str:
+    given = os.environ.get("SEXTON_STORE") if store is None else None
+    # Before all else: what a test starts must not touch the store that the code names.
+    given = os.environ.get("SEXTON_TEST_STORE") or given
+    if given:
+        return absolute(given, os.getcwd())
+    return absolute(store or settings.store or DEFAULT_STORE, directory)
 
 
 def absolute(url: str, directory: str) -> str:

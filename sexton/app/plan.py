@@ -11,16 +11,20 @@ import msgspec
 
 from sexton.app.declare import refuse_async, refuse_generator
 from sexton.app.door import Door
-from sexton.app.task import Task
-from sexton.core import guard as judge
+from sexton.app.preview import TOUCHES_NOBODY, Preview, Rehearsal
+from sexton.app.task import Task, caller
+from sexton.core import words
 from sexton.core.errors import DeclarationError
 from sexton.core.item import Item
 from sexton.core.kind import Kind
 from sexton.core.ledger import parse_cap
+from sexton.core.queue import Call, Refused, Taken
 from sexton.core.task import Reason, Result
 from sexton.work.effect import WIDTH_MAX, Effect, takes_item
 from sexton.work.guard import Body, Run
+from sexton.work.holder import nonce
 from sexton.work.serve import Serving
+from sexton.work.sweep import are_lost
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,27 +32,6 @@ A = TypeVar("A")
 
 # Called with the counts so far and how many the plan holds, None where it does not say.
 Progress = Callable[["Counter[str]", "int | None"], None]
-
-
-class Preview(msgspec.Struct, frozen=True):
-    """Whom a run would touch, found without touching anybody.
-
-    `period`: what it would be for. `keys`: those it would serve, in the plan's order. `counts`:
-    planned, to serve, and those that the ledger settles already, by how.
-    """
-
-    kind: str
-    period: str
-    keys: list[str]
-    counts: dict[str, int]
-
-    def __str__(self) -> str:
-        known = {name: n for name, n in self.counts.items() if name not in {"planned", "to serve"}}
-        more = "".join(f", {n} {name}" for name, n in known.items())
-        return (
-            f"{self.kind} would serve {len(self.keys)} of {self.counts['planned']} planned{more}"
-            f" in period {self.period}; nobody was touched"
-        )
 
 
 class Decorator(Protocol[T]):
@@ -154,55 +137,26 @@ class Plan(Task[P, None], Generic[P, T]):
         return declare
 
     def plan(self, /, *args: P.args, **kwargs: P.kwargs) -> Preview:
-        """Count whom a run would touch; touches nobody and records nothing."""
-        arguments = self.payload.decode(self.payload.bind(args, kwargs))
-        kind, store, effect = self.kind, self._app.store, self.effect
-        scope = self._scope_of_call(kind)
-        known = store.items.statuses("" if kind.scope else kind.name, scope) if scope else {}
-        counts: Counter[str] = Counter(planned=0)
-        keys: dict[str, None] = {}
-        for thing in self._plan(**arguments):
-            counts["planned"] += 1
-            try:
-                key = effect.key_of(thing)
-            except Exception:  # noqa: BLE001 -- foreign code: a run would fail this one alone
-                counts["without a key"] += 1
-                continue
-            status = known.get(key, "Failed")
-            if key in keys:
-                counts["twice"] += 1
-            elif status == "Failed":
-                keys[key] = None
-            else:
-                counts[status.lower()] += 1
-        if self._is_complete(scope):
-            keys.clear()
+        """Count whom a call now would touch; touches nobody and records nothing."""
+        payload = self.payload.bind(args, kwargs)
+        kind, store, here = self.kind, self._app.store, self._app.here
+        guard, now = here.guard(), here.now()
+        answer = guard.peek(kind, Call(nonce=nonce(), payload=payload, by=caller()))
+        is_dead = are_lost(guard.holders(kind, ""), here.here, now)
+        if isinstance(answer, Taken):
+            scope, skipped = store.items.scope_of(kind, answer.claim), ""
+        else:
+            scope = kind.scope or answer.period
+            # What stands in its way and is dead, a call would settle first.
+            is_open = is_dead and answer.skip.code == "running"
+            skipped = "" if is_open else str(words.refused(kind, answer, now, now))
+        things = self._plan(**self.payload.decode(payload))
+        rehearsal = Rehearsal(store.items, kind, self.effect, scope, is_dead=is_dead)
+        counts, keys = rehearsal.of(things)
+        if isinstance(answer, Refused) and answer.skip.code in TOUCHES_NOBODY:
+            keys = []
         counts["to serve"] = len(keys)
-        return Preview(self.name, scope or "of its own", list(keys), dict(counts))
-
-    def _is_complete(self, period: str) -> bool:
-        """Whether a call would skip, since the period is Complete, whoever is planned now."""
-        attempts = self._app.store.tasks.of_period(self.name, period) if period else []
-        return any(task.status == "Complete" for task in attempts)
-
-    def _scope_of_call(self, kind: Kind) -> str:
-        """The ledger's scope that a call now would have; '' if it would open a new one."""
-        if kind.scope:
-            return kind.scope
-        store = self._app.store
-        if kind.has_schedule:
-            known = store.kinds.get(kind.name)
-            now = store.now()
-            anchor = known.anchor_at if known else now
-            schedule = known.schedule if known and known.kind == kind else None
-            if schedule is None:
-                from sexton.store.kinds import schedule_of  # noqa: PLC0415 -- only previews ask
-
-                schedule = schedule_of(kind, anchor)
-            period = judge.period_of_call(kind, schedule, anchor, now) or schedule.next(now)
-            return period.name if period else ""
-        newest = store.tasks.newest(kind=kind.name, limit=1)
-        return f"run:{newest[0].root}" if newest and newest[0].status != "Complete" else ""
+        return Preview(self.name, scope or "of its own", keys, dict(counts), skipped)
 
     def body(self, arguments: dict[str, Any]) -> Body:
         """What runs under a claim: serve each item, with the ledger as the judge."""

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
+import msgspec
+
 from sexton.app import place
 from sexton.app.command import Command
 from sexton.app.declare import (
@@ -29,7 +31,7 @@ from sexton.core.errors import DeclarationError, UnknownKind
 from sexton.core.kind import Kind
 from sexton.store import open_store, outbox, wake
 from sexton.store.store import Store
-from sexton.store.tasks import Asked, Request
+from sexton.store.tasks import Asked, Request, refuse_unforced
 
 if TYPE_CHECKING:
     import sqlite3
@@ -74,17 +76,12 @@ class Sexton:
         return declare if function is None else declare(function)
 
     def plan(
-        self, function: None = None, /, *, scope: str = "", **options: Unpack[Options]
+        self, *, scope: str = "", **options: Unpack[Options]
     ) -> Callable[[Callable[P, Iterable[T]]], Plan[P, T]]:
         """Make a plan of a function that returns or yields who; declare its effect with `.each`.
 
         scope: the name in which the items' keys hold for ever, over periods and kinds.
         """
-        if function is not None:
-            raise DeclarationError(
-                f"{name_of(function, options)}: a plan needs schedule=, every=, min_gap= or scope=",
-                hint="Write @app.plan(schedule=…) above the function.",
-            )
 
         def declare(function: Callable[P, Iterable[T]]) -> Plan[P, T]:
             name = name_of(function, options)
@@ -147,9 +144,16 @@ class Sexton:
         return held
 
     @property
+    def writable(self) -> Store:
+        """The store, for what must not be lost: raises StoreError if this process would undo it."""
+        store = self.store
+        store.db.refuse_shared()
+        return store
+
+    @property
     def here(self) -> Here:
         """This process and thread as a place where guarded functions run."""
-        return Here(self.store)
+        return Here(self.writable)
 
     def close(self) -> None:
         """Close this thread's connection; the next use opens a new one."""
@@ -165,7 +169,9 @@ class Sexton:
         """
         self.close()
         before = self._place, self._stores
-        self._place, self._stores = place.find(store, self._directory), Stores()
+        found = place.find(None, self._directory)
+        url = place.absolute(store, found.directory)
+        self._place, self._stores = msgspec.structs.replace(found, store=url), Stores()
         try:
             yield
         finally:
@@ -180,9 +186,10 @@ class Sexton:
     ) -> Asked:
         """Ask for a task in the store, or inside the caller's own SQLite transaction."""
         if connection is None:
-            asked = self.store.tasks.enqueue(declared.kind, request)
+            asked = self.writable.tasks.enqueue(declared.kind, request)
             wake.touch(self.store.db.path)
             return asked
+        refuse_unforced(declared.kind, request)
         path = outbox.path_of(connection, self.store.db.path)
         self.store.kinds.ensure(declared.kind)
         self.store.outboxes.register(path)

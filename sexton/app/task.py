@@ -142,7 +142,7 @@ class Using(Generic[P]):
         priority: int | None = None,
         connection: sqlite3.Connection | None = None,
     ) -> None:
-        self._task = task
+        self.task = task
         self._at = at
         self._start_before = start_before
         self._priority = priority
@@ -153,12 +153,12 @@ class Using(Generic[P]):
 
         Inside a caller's connection the row's id is 0: it exists only once that has committed.
         """
-        task = self._task
+        task = self.task
         request = self._request(task.payload.bind(args, kwargs))
         return task._app.ask(task, request, self._connection)
 
     def _request(self, payload: str) -> Request:
-        task = self._task
+        task = self.task
         return Request(
             payload=payload,
             key=task.key_of(task.payload.decode(payload)),
@@ -176,7 +176,7 @@ class Using(Generic[P]):
             case datetime() as moment:
                 return _instant("start_before", moment)
             case length:
-                now = self._task._app.store.now()
+                now = self.task._app.store.now()
                 return now + duration.parse(length)
 
 

@@ -87,7 +87,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 class Guard(Protocol):
     def holders(self, kind: Kind, key: str) -> list[Task]:
-        """The Running tasks that stand in this kind's way: of its lane."""
+        """The Running tasks that may stand in this kind's way: of its lane, or of its scope."""
 
     def take(self, kind: Kind, call: Call) -> Taken | Refused:
         """Take the right to run this kind now, or learn why not."""

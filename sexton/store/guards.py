@@ -33,21 +33,32 @@ class StoreGuard:
         self._queue = StoreQueue(db, settings, owner, ANY_TARGET)
 
     def holders(self, kind: Kind, key: str) -> list[Task]:
-        """Who runs in this kind's lane."""
+        """Who runs in this kind's lane, or may hold items of its scope: the dead among them are to
+        be settled before a call."""
+        if kind.scope:
+            return [rows.task_of(row) for row in self._db.all(SQL.running)]
         lane = kind.lane_of(ANY_TARGET, key)
         return [rows.task_of(row) for row in self._db.all(SQL.holders, {"lane": lane})]
 
     def take(self, kind: Kind, call: Call) -> Taken | Refused:
         with self._db.transaction():
-            now = self._db.now()
-            known = kinds.put(self._db, kind, now)
-            if call.force:
-                return self._force(kind, call, now)
-            if kind.has_schedule:
-                return self._take_period(known, call, now)
-            if kind.min_gap_us:
-                return self._take_after_gap(known, call, now)
-            return self._take_asked(kind, call, now)
+            return self._take(kind, call)
+
+    def peek(self, kind: Kind, call: Call) -> Taken | Refused:
+        """What `take` would answer now; nothing of it stays."""
+        with self._db.rehearsal():
+            return self._take(kind, call)
+
+    def _take(self, kind: Kind, call: Call) -> Taken | Refused:
+        now = self._db.now()
+        known = kinds.put(self._db, kind, now)
+        if call.force:
+            return self._force(kind, call, now)
+        if kind.has_schedule:
+            return self._take_period(known, call, now)
+        if kind.min_gap_us:
+            return self._take_after_gap(known, call, now)
+        return self._take_asked(kind, call, now)
 
     def enter(self, claim: Claim, leader: str = "") -> bool:
         """Record that the body is about to start, here ('') or in a process of its own."""

@@ -81,6 +81,7 @@ def put(db: Database, kind: Kind, now: Instant) -> Registered:
         "next_at": following.due_at if following else None,
         "is_same_schedule": same,
     }
+    db.run(SQL.look_into_outboxes)
     return registered_of(db.all(SQL.put, values)[0])
 
 

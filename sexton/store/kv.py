@@ -55,8 +55,13 @@ class KeyValue:
 
 def checked(key: object) -> str:
     """The key as it is kept; raises ValueRefused for what is no text of a fair length."""
-    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LENGTH_MAX or "\x00" in key:
+    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LENGTH_MAX or not _is_text(key):
         raise ValueRefused(
             f"a key must be a text of 1 to {KEY_LENGTH_MAX} characters, not {key!r:.60}"
         )
     return key
+
+
+def _is_text(key: str) -> bool:
+    """Whether a database can keep it: no NUL, no half of a character."""
+    return not any(sign == "\x00" or "\ud800" <= sign <= "\udfff" for sign in key)

@@ -7,12 +7,11 @@ must not slip in beside the sweep, and what it reports late is kept as evidence.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sexton.core.errors import Fenced, UnknownTask
-from sexton.core.instant import Instant
+from sexton.core.instant import Instant, to_datetime
 from sexton.core.kind import InDoubt, Kind
 from sexton.core.ledger import Begun, Cap, Ended, Entry, Wanted, step
 from sexton.core.task import PENDING, RUNNING, Claim
@@ -32,6 +31,23 @@ TASK_SQL = Queries("task")
 RUN_PERIODS = ("after:", "forced:", AGAIN)
 
 
+def scope_of(db: Database, kind: Kind, claim: Claim) -> str:
+    """What a run's items are distinct in: the scope declared, the period, or the run."""
+    if kind.scope:
+        return kind.scope
+    if not claim.period.startswith(RUN_PERIODS):
+        return claim.period or f"run:{claim.root}"
+    root = rows.get(db, claim.root)
+    if root is None or root.period.startswith(RUN_PERIODS) or not root.period:
+        return f"run:{claim.root}"
+    return root.period
+
+
+def day_of(kind: Kind, now: Instant) -> str:
+    """The calendar day in the kind's zone, for which a cap counts."""
+    return to_datetime(now, ZoneInfo(kind.tz)).date().isoformat()
+
+
 class StoreLedger:
     """`core.queue.Ledger` on the store, for one run of one plan."""
 
@@ -41,22 +57,11 @@ class StoreLedger:
         self._claim = claim
         self._cap = cap
         # Every item asks for it, and it never changes while its task runs.
-        self.scope_name = self._named()
+        self.scope_name = scope_of(db, kind, claim)
         # Only what a person sent back is tried again.
         self._is_again = claim.period.startswith(AGAIN)
         self._is_new = False
         self._scope = self._open()
-
-    def _named(self) -> str:
-        """What the items are distinct in: the scope declared, the period, or the run."""
-        if self._kind.scope:
-            return self._kind.scope
-        if not self._claim.period.startswith(RUN_PERIODS):
-            return self._claim.period or f"run:{self._claim.root}"
-        root = rows.get(self._db, self._claim.root)
-        if root is None or root.period.startswith(RUN_PERIODS) or not root.period:
-            return f"run:{self._claim.root}"
-        return root.period
 
     def _open(self) -> int:
         wide = bool(self._kind.scope)
@@ -199,9 +204,8 @@ class StoreLedger:
     def _has_slot(self, item: Wanted, now: Instant) -> bool:
         if self._cap is None:
             return True
-        zone = ZoneInfo(self._kind.tz)
-        day = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone(zone).date().isoformat()
-        at: dict[str, Any] = {"cap": self._cap.name, "whom": item.whom, "day": day}
+        at: dict[str, Any] = {"cap": self._cap.name, "whom": item.whom}
+        at["day"] = day_of(self._kind, now)
         at |= {"scope": self._scope, "key": item.key}
         if self._db.one(SQL.slot_of, at):
             return True
@@ -240,10 +244,26 @@ class Items:
         values["scope_name"] = scope
         return [entry_of(row) for row in self._db.all(SQL.list, values)]
 
+    def scope_of(self, kind: Kind, claim: Claim) -> str:
+        """What the items of this run are, or would be, distinct in."""
+        return scope_of(self._db, kind, claim)
+
     def statuses(self, kind: str, scope: str) -> dict[str, str]:
-        """Every key of one scope with its status; `kind` is '' for a scope of its own name."""
+        """Every key of one scope with its status, or `In doubt`; `kind` is '' for a scope of its
+        own name."""
         rows_ = self._db.all(SQL.statuses, {"kind": kind, "name": scope})
         return {row["key"]: row["status"] for row in rows_}
+
+    def slots_left(self, kind: Kind, cap: Cap, whom: str) -> int:
+        """How many more today under this cap."""
+        at = {"cap": cap.name, "whom": whom, "day": day_of(kind, self._db.now())}
+        return cap.count - int(self._db.all(SQL.slots_taken, at)[0]["count"])
+
+    def holds_slot(self, kind: Kind, cap: Cap, whom: str, scope: str, key: str) -> bool:
+        """Whether an item that is tried again has its slot of today already."""
+        at = {"cap": cap.name, "whom": whom, "day": day_of(kind, self._db.now())}
+        at |= {"kind": "" if kind.scope else kind.name, "name": scope, "key": key}
+        return self._db.one(SQL.holds_slot, at) is not None
 
     def settle(self, kind: str, key: str, verdict: str, by: str) -> list[Entry]:
         """Settle the items in doubt of this kind, of one key or of all (`key` empty).

@@ -78,7 +78,7 @@ class Outboxes:
         now_seen = seen_of(path)
         if now_seen == seen:
             return 0
-        total = left = after = 0
+        total = after = 0
         try:
             with closing(_open(path)) as theirs:
                 while rows := _read(theirs, after):
@@ -86,12 +86,13 @@ class Outboxes:
                     with theirs:
                         theirs.executemany(SQL.delete, [{"number": number} for number in obeyed])
                     total += len(obeyed)
-                    left += len(rows) - len(obeyed)
                     after = rows[-1][0]
         except sqlite3.Error as error:
             self._tell(path, str(error))
             return total
-        if total == left == 0:  # with some left, whose kind may yet be known, look again
+        # What was left there, since no kind of that name is known, is looked for again when one is
+        # registered, or when something changes there.
+        if total == 0:
             with self._db.transaction():
                 self._db.run(SQL.saw, {"path": path, "seen": now_seen})
         return total

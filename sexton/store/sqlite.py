@@ -57,12 +57,18 @@ def _patience() -> Callable[[int], bool]:
 class Transaction:
     """`with db.transaction():` commits at the end, or rolls back if the block raises."""
 
-    __slots__ = ("_db", "_is_one_of_many", "_is_relaxed")
+    __slots__ = ("_db", "_is_one_of_many", "_is_rehearsal", "_is_relaxed")
 
     def __init__(
-        self, db: Database, *, is_relaxed: bool = False, is_one_of_many: bool = False
+        self,
+        db: Database,
+        *,
+        is_relaxed: bool = False,
+        is_one_of_many: bool = False,
+        is_rehearsal: bool = False,
     ) -> None:
         self._db = db
+        self._is_rehearsal = is_rehearsal
         self._is_relaxed = is_relaxed
         self._is_one_of_many = is_one_of_many
 
@@ -84,7 +90,7 @@ class Transaction:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if kind is None:
+            if kind is None and not self._is_rehearsal:
                 self._db.commit()
             else:
                 self._db.rollback()
@@ -118,6 +124,38 @@ def _forget_inherited() -> None:
             connection.close()
 
 
+class _Open:
+    """How many databases this process has open, and the most since it last had none.
+
+    SQLite keeps the descriptor of a closed one, for as long as others are open on that file, and
+    gives it to the next: so a file never has more of them than there were at most.
+    """
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    def more(self) -> None:
+        """Told before the file is opened, so that no thread sees a descriptor too many."""
+        self.now += 1
+        self.most = max(self.most, self.now)
+
+    def less(self) -> None:
+        self.now -= 1
+        if self.now == 0:
+            self.most = 0
+
+
+_open = _Open()
+
+
+def _leads_to(descriptor: str, file: tuple[int, int] | None) -> bool:
+    try:
+        found = os.fstat(int(descriptor))
+    except OSError:  # closed meanwhile, as the listing's own
+        return False
+    return (found.st_dev, found.st_ino) == file
+
+
 class Database:
     """One connection. Rows are dicts; parameters are named."""
 
@@ -125,6 +163,8 @@ class Database:
         self.path = path
         self._pid = os.getpid()
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+        self._is_open = True
+        _open.more()
         try:
             _forget_inherited()
             self._connection = Connection(path, flags=flags)
@@ -136,6 +176,7 @@ class Database:
                 self._connection.execute(f"PRAGMA {pragma}")
             self._travels = self._is_travelled()
         except apsw.Error as error:
+            _open.less()
             raise said(error, path) from error
 
     def _is_travelled(self) -> bool:
@@ -167,6 +208,10 @@ class Database:
         """`is_one_of_many`: of those that follow each other closely, as a plan's items do, not
         each looks whether the file is still at its path."""
         return Transaction(self, is_one_of_many=is_one_of_many)
+
+    def rehearsal(self) -> Transaction:
+        """`with db.rehearsal():` sees what the block would do, and then nothing of it was done."""
+        return Transaction(self, is_rehearsal=True)
 
     def run(self, sql: str, values: Mapping[str, Any] | None = None) -> int:
         """Execute one statement; return how many rows it changed."""
@@ -289,10 +334,25 @@ class Database:
                 hint="Try again: the next one opens what is there now.",
             )
 
+    def refuse_shared(self) -> None:
+        """Raise StoreError if this process has the store open by another way than ours.
+
+        Two SQLite libraries on one file in one process cancel each other's locks, and so does
+        whoever opens the file and closes it: what is committed may then be overwritten.
+        """
+        if sum(_leads_to(name, self._file) for name in os.listdir("/proc/self/fd")) > _open.most:
+            raise StoreError(
+                f"this process has the store {self.path} open by another way, too, as by the module"
+                " sqlite3, and that would undo its locks",
+                hint="The store is Sexton's own file: keep the application's tables in another.",
+            )
+
     def close(self) -> None:
         """Close; a copy that a fork left behind is only forgotten, its locks are the parent's."""
-        if self.is_ours:
+        if self.is_ours and self._is_open:
+            self._is_open = False
             self._connection.close()
+            _open.less()
 
     def _refuse_fork(self) -> NoReturn:
         raise StoreError(

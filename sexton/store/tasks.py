@@ -44,6 +44,16 @@ def refuse_impossible(request: Request) -> None:
     )
 
 
+def refuse_unforced(kind: Kind, request: Request) -> None:
+    """Raise UsageError for a request of a kind with a schedule that gives no reason."""
+    if kind.has_schedule and not request.force:
+        raise UsageError(
+            f"{kind.name} has a schedule, and asking for it could touch everyone again",
+            hint=f"Give a reason: {kind.name}.force('REASON'),"
+            f" or sexton enqueue {kind.name} --force 'REASON'.",
+        )
+
+
 class Asked(msgspec.Struct, frozen=True):
     """The row that a request made, or the one that waits already and that it joined.
 
@@ -100,15 +110,11 @@ class Tasks:
             "asked_by": request.by,
             "note": request.force,
         }
+        refuse_unforced(kind, request)
         if request.force:
             columns["period"] = "forced:{id}"
         elif kind.min_gap_us:
             columns |= self._after_gap(kind, columns["due_at"], now)
-        elif kind.has_schedule:
-            raise UsageError(
-                f"{kind.name} has a schedule, and asking for it could touch everyone again",
-                hint=f"Give a reason: sexton enqueue {kind.name} --force 'REASON'.",
-            )
         elif kind.key is not None:
             values = columns | {"kind": kind.name, "target": ANY_TARGET}
             joined = self._db.one(SQL.join_pending, values)

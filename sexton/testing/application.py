@@ -12,6 +12,9 @@ from sexton.app import Sexton, place
 from sexton.app.load import named
 from sexton.store import create_store
 
+# The second goes before a store that the code names, so that no test's process touches that one.
+NAMES = ("SEXTON_STORE", "SEXTON_TEST_STORE")
+
 
 def find(name: str, directory: str) -> Sexton:
     """The application as `module:name`; '' for SEXTON_APP, or `app` of the nearest sexton.toml.
@@ -25,16 +28,17 @@ def find(name: str, directory: str) -> Sexton:
 @contextmanager
 def moved(app: Sexton, url: str) -> Iterator[None]:
     """Use the store of this URL in the block, here and in processes started from here."""
-    before = os.environ.get("SEXTON_STORE")
-    os.environ["SEXTON_STORE"] = url
+    before = {name: os.environ.get(name) for name in NAMES}
+    os.environ.update(dict.fromkeys(NAMES, url))
     try:
         with app.on(url):
             yield
     finally:
-        if before is None:
-            os.environ.pop("SEXTON_STORE", None)  # which the test may have deleted itself
-        else:
-            os.environ["SEXTON_STORE"] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)  # which the test may have deleted itself
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

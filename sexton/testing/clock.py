@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sexton.core import instant
+from sexton.core.errors import UsageError
 from sexton.store.store import Store
 
 # Every kind of the app is known since then, so travel to any later moment makes its periods due.
@@ -40,6 +41,8 @@ class Clock:
         return self.travel_to(self.now + timedelta(**length))
 
     def travel_to(self, moment: datetime) -> datetime:
-        """Go to a moment; raises UsageError for one without a zone."""
+        """Go to a moment; raises UsageError for what is none, and for one without a zone."""
+        if not isinstance(moment, datetime):
+            raise UsageError(f"travel_to takes a datetime with a zone, not {moment!r:.60}")
         self._store().db.set_clock(frozen(moment))
         return moment.astimezone(UTC)

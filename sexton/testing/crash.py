@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from sexton.app import Command, Sexton, Task
+from sexton.app.task import Using
 from sexton.core import instant
 from sexton.core.errors import UsageError
 from sexton.core.outcome import Outcome
@@ -48,11 +49,12 @@ class _Report(msgspec.Struct, frozen=True):
 class Crash:
     """One run that was killed. `number`: at which boundary, from 1; `at`: which one that was."""
 
-    def __init__(self, app: Sexton, clock: Clock, call: Call, number: int, at: str) -> None:
+    def __init__(self, app: Sexton, clock: Clock, call: Bound, number: int, at: str) -> None:
         self._app = app
         self._clock = clock
         self._call = call
-        self._newest = app.store.tasks.newest(limit=1)
+        newest = app.store.tasks.newest(kind=call.name, limit=1)
+        self._has_left_a_row = bool(newest) and newest[0].id > call.before
         self.number = number
         self.at = at
         self.outcome: Any = None
@@ -64,11 +66,12 @@ class Crash:
         """Do what comes after a crash: tick, travel past the delay of each retry, call again.
 
         Ends when nothing waits and nothing runs any more, and every invariant of the store holds.
-        Returns, and keeps as `outcome`, the answer of the last call. A kind that is only asked for
-        is called again only if the crash left no row of it: else it would be another request.
+        Returns, and keeps as `outcome`, the answer of the last call. What each call asks for anew
+        (a kind that is asked for, `force`, `enqueue`) is called again only if the crash left no row
+        of it: else it would be another request.
         """
         self._settle()
-        if not (self._is_asked_for and self._left_a_row):
+        if not (self._call.asks_anew and self._has_left_a_row):
             self._call_again()
         problems = self._app.store.upkeep.check()
         if problems:
@@ -95,15 +98,6 @@ class Crash:
                 self._clock.travel_to(instant.to_datetime(soonest))
         raise AssertionError(f"{self!r}: still live after {ROUNDS_MAX} ticks: {live}")
 
-    @property
-    def _is_asked_for(self) -> bool:
-        kind = getattr(self._call, "kind", None)
-        return kind is not None and not kind.is_guarded
-
-    @property
-    def _left_a_row(self) -> bool:
-        return bool(self._newest) and self._newest[0].kind == getattr(self._call, "name", None)
-
 
 class Crashes:
     """`for crash in sexton_crashes(daily_summary): …`"""
@@ -124,7 +118,8 @@ class Crashes:
         Raises UsageError if the run that was not killed had nothing to do, or never used the
         store: then nothing would have been tested.
         """
-        call = _Bound(run, args, kwargs)
+        newest = self._app.store.tasks.newest(limit=1)
+        call = Bound(run, args, kwargs, newest[0].id if newest else 0)
         directory = self._directory / f"crashes-{next(self._loops)}"
         directory.mkdir()
         origin = str(directory / "before.db")
@@ -140,13 +135,25 @@ class Crashes:
                 yield Crash(self._app, self._clock, call, number, report.at)
 
 
-class _Bound:
-    """A function with its arguments, that still tells which kind it is."""
+class Bound:
+    """A function with its arguments, that still tells which kind it is ('' for none).
 
-    def __init__(self, run: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        self._run, self._args, self._kwargs = run, args, kwargs
-        if isinstance(run, Task | Command):
-            self.kind, self.name = run.kind, run.name
+    `asks_anew`: whether each call of it makes another request. `before`: the newest task's id when
+    the loop began.
+    """
+
+    def __init__(
+        self, run: Callable[..., Any], args: Any = (), kwargs: Any = None, before: int = 0
+    ) -> None:
+        self._run, self._args, self._kwargs = run, args, kwargs or {}
+        self.before = before
+        # `task`, or `task.force`, or `task.using(…).enqueue`.
+        owner = getattr(run, "__self__", run)
+        declared = owner.task if isinstance(owner, Using) else owner
+        self.name, self.asks_anew = "", False
+        if isinstance(declared, Task | Command):
+            self.name = declared.name
+            self.asks_anew = owner is not run or not declared.kind.is_guarded
 
     def __call__(self) -> Any:
         return self._run(*self._args, **self._kwargs)

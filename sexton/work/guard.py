@@ -91,7 +91,7 @@ def _run(
         result, value = run_claimed(house, taken.claim, body)
     except Fenced as fenced:
         return words.ended(taken.task, _failed(fenced), held=False)
-    except BaseException as raised:
+    except BaseException as raised:  # foreign code: recorded, then raised, since it is the caller's
         if os.getpid() != ours:
             raise  # of a child that the body forked: it speaks for nobody
         error, result = raised, _failed(raised)

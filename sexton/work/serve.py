@@ -20,7 +20,8 @@ from sexton.core.ledger import Begun, Ended, Wanted
 from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
 from sexton.work.effect import Effect, said
 
-# What the ledger says of an item beside running it, and how the outcome counts it.
+# What the ledger says of an item beside running it, and how the outcome counts it. One that another
+# live task does now is that task's to do, and to try again.
 _COUNTED = {
     "leave": "before",
     "capped": "capped",
@@ -249,7 +250,7 @@ class Serving:
             reason, why = "failed", f"the plan raised {said(self._plan_error)}"
         elif self._stopped:
             reason, why = self._stopped, self._words_for_stop()
-        elif self.counts["failed"] or self.counts["elsewhere"]:
+        elif self.counts["failed"]:
             reason, why = "failed", self._without_key or "some items are to be tried again"
         else:
             why = ""

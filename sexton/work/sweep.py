@@ -61,6 +61,13 @@ def sweep_lane(
     return [task for task in settled if task]
 
 
+def are_lost(tasks: list[Task], here: Owner, now: Instant) -> bool:
+    """Whether a sweep would settle all of these, seen from here, and there is one."""
+    sights = [owners.judge(decode_owner(task.owner), here) for task in tasks]
+    pairs = zip(tasks, sights, strict=True)
+    return bool(tasks) and all(judge.is_lost(task, sight, now) for task, sight in pairs)
+
+
 def settle(sweeps: Sweeps, task: Task, sight: Sight, here: Owner, grace_s: float) -> Task | None:
     """End what is left of a lost task on this machine, then settle it.
 

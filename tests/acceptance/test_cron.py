@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -34,32 +36,77 @@ def sink(tmp_path: Path) -> Iterator[Sink]:
         yield running
 
 
-@pytest.fixture
-def crontab() -> Iterator[Path]:
-    """A file in cron's own directory, gone afterwards; and a daemon that reads it."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may write a line for cron")
-    file = CRON_D / f"sexton-test-{os.getpid()}"
-    daemon = None
-    if not is_cron_running():
+class Cron:
+    """A line in cron's own directory, and a daemon that reads it; gone when the block ends.
+
+    A daemon is started wherever none holds cron's lock, also later: the one that was there at
+    first may belong to another run of these tests, and end with it.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.witness = file.with_name("cron-came")
+        self.table = CRON_D / f"sexton-test-{os.getpid()}"
+        self.errors = file.open("w+")
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.keep()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.table.unlink(missing_ok=True)
+        if self._daemon:
+            self._daemon.terminate()
+            self._daemon.wait()
+        self.errors.close()
+
+    def write(self, text: str) -> None:
+        """Write the table, with a line of our own that tells whether cron reads it."""
+        self.table.write_text(f"{text}* * * * * root date >>{self.witness}\n")
+        self.table.chmod(0o644)
+
+    def keep(self) -> None:
+        if (self._daemon and self._daemon.poll() is None) or is_cron_running():
+            return
         cron = shutil.which("cron", path=DAEMON_PATH)
         assert cron is not None
-        daemon = subprocess.Popen([cron, "-f"], stdin=subprocess.DEVNULL)
-    try:
-        yield file
-    finally:
-        file.unlink(missing_ok=True)
-        if daemon:
-            daemon.terminate()
-            daemon.wait()
+        self._daemon = subprocess.Popen(
+            [cron, "-f"], stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors
+        )
+
+    def story(self) -> str:
+        """What is known of why a tick did not come."""
+        self.errors.seek(0)
+        came = self.witness.read_text().splitlines() if self.witness.exists() else []
+        return (
+            f"cron ran our other line {len(came)} times; its lock is "
+            f"{'held' if is_cron_running() else 'free'}, our daemon ended with "
+            f"{self._daemon and self._daemon.poll()}; it said: {self.errors.read() or 'nothing'}"
+        )
+
+
+@pytest.fixture
+def crontab(tmp_path: Path) -> Iterator[Cron]:
+    if os.geteuid() != 0:
+        pytest.skip("only root may write a line for cron")
+    with Cron(tmp_path / "cron-said") as running:
+        yield running
 
 
 def is_cron_running() -> bool:
+    """Whether a cron of this root lives, told by its lock as cron itself tells it.
+
+    The pid in the file may be stale, or in a chroot that of another root's cron.
+    """
     try:
-        pid = int(Path("/run/crond.pid").read_text())
-        return Path(f"/proc/{pid}/comm").read_text().strip() == "cron"
-    except (OSError, ValueError):
+        with Path("/run/crond.pid").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
         return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def quoted(words: dict[str, str]) -> str:
@@ -68,7 +115,7 @@ def quoted(words: dict[str, str]) -> str:
 
 @pytest.mark.needs("cron")
 def test_a_line_in_a_crontab_sends_59_mails_on_the_minute_and_no_more(
-    shop: Shop, sink: Sink, crontab: Path
+    shop: Shop, sink: Sink, crontab: Cron
 ) -> None:
     # It is 07:30 in London, by the store's clock, at the next minute that leaves time to prepare.
     next_minute_us = (time.time_ns() // 60_000_000_000 + 1) * 60_000_000
@@ -88,12 +135,13 @@ def test_a_line_in_a_crontab_sends_59_mails_on_the_minute_and_no_more(
     assert synced.returncode == 0, synced.stderr
     said = shop.file("said")
     line = f"* * * * * root cd {EXAMPLE} && {sys.executable} -m sexton tick >>{said} 2>&1\n"
-    crontab.write_text(quoted(ours) + line)
-    crontab.chmod(0o644)
+    crontab.write(quoted(ours) + line)
 
     deadline_s = time.monotonic() + MINUTES_S
     while not shop.store.tasks.newest(kind="daily_summary", status="Complete"):
-        assert time.monotonic() < deadline_s, said.read_text() if said.exists() else "no tick came"
+        told = f"the tick said: {said.read_text()!r}" if said.exists() else "no tick came"
+        assert time.monotonic() < deadline_s, f"{told}; {crontab.story()}"
+        crontab.keep()
         shop.pause()
     for _ in range(3):
         subprocess.run(

@@ -336,12 +336,6 @@ def test_a_kind_is_made_of_a_function_with_a_name(app: Sexton) -> None:
         app.task("resize")  # type: ignore[call-overload]
     with pytest.raises(DeclarationError, match="has no name"):
         app.task(functools.partial(nothing))
-    with pytest.raises(DeclarationError, match="letters: a plan needs schedule="):
-
-        @app.plan  # type: ignore[arg-type]
-        def letters() -> list[int]:
-            return []
-
     assert app.task(name="named")(functools.partial(nothing)).name == "named"
 
 

@@ -145,4 +145,4 @@ def test_an_unregistered_kind_is_named_with_what_comes_near(
     with pytest.raises(UnknownKind) as refused:
         getattr(nightl, ask)()
 
-    assert refused.value.hint == "Did you mean nightly?"
+    assert refused.value.hint.startswith("Did you mean nightly? A new kind is registered by")

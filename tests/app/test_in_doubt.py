@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -79,3 +79,78 @@ def test_what_no_tick_may_claim_leaves_a_tick_idle(shop: Shop, app: Sexton) -> N
 
     assert while_declared is None
     assert while_gone == ""
+
+
+def run_and_die(plan: Callable[[], object]) -> None:
+    """Call it in a child that its effect ends."""
+    pid = os.fork()
+    if pid == 0:
+        plan()
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def test_a_dead_run_of_a_scope_is_settled_by_the_next_call(app: Sexton) -> None:
+    served: list[str] = []
+    dies = ["b"]
+
+    @app.plan(scope="welcome")
+    def welcome() -> list[str]:
+        return ["a", "b", "c"]
+
+    @welcome.each(key=str, in_doubt="retry")
+    def send(thing: str) -> None:
+        if thing in dies:
+            os._exit(7)
+        served.append(thing)
+
+    run_and_die(welcome)
+    dies.clear()
+
+    outcome = welcome()
+
+    assert (outcome.code, served) == ("done", ["b", "c"])
+    assert app.store.tasks.count().get("Running", 0) == 0
+
+
+def test_a_preview_says_what_caps_gaps_and_policies_would_leave(shop: Shop, app: Sexton) -> None:
+    @app.plan(schedule="@daily", retry="1h x 3")
+    def capped() -> list[dict[str, str]]:
+        return [{"id": key, "email": "one@example.org"} for key in "abc"]
+
+    @capped.each(key="id", cap="2/day per email")
+    def send_capped(thing: dict[str, str]) -> None: ...
+
+    @app.plan(min_gap="20h")
+    def seldom() -> list[str]:
+        return ["a"]
+
+    @seldom.each(key=str)
+    def send_seldom(thing: str) -> None: ...
+
+    @app.plan(schedule="@daily", retry="1h x 3")
+    def retried() -> list[str]:
+        return ["a", "b"]
+
+    @retried.each(key=str, in_doubt="retry")
+    def send_retried(thing: str) -> None:
+        if thing == "a":
+            os._exit(7)
+
+    for plan in (capped, seldom, retried):
+        app.store.kinds.ensure(plan.kind)
+    shop.travel(days=1)
+    before = capped.plan()
+    capped()
+    shop.travel(hours=1)
+    capped.force("again")
+    seldom()
+    run_and_die(retried)
+    rows = app.store.tasks.newest()
+
+    assert (before.keys, before.counts["capped"]) == (["a", "b"], 1)
+    assert capped.plan().keys == []
+    assert seldom.plan().keys == []
+    assert "the last success" in seldom.plan().skipped
+    assert retried.plan().keys == ["a", "b"]
+    assert app.store.tasks.newest() == rows

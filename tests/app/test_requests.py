@@ -16,6 +16,9 @@ import pytest
 
 from sexton import Sexton
 from sexton.core.errors import PayloadError, UsageError
+from sexton.core.kind import Kind
+from sexton.store import idle
+from sexton.testing import tick
 from tests.app.shop import START, Shop
 
 
@@ -53,6 +56,56 @@ def app(shop: Shop) -> Iterator[Sexton]:
 
 
 # --- payloads ---
+
+
+def test_a_call_and_a_request_give_the_function_the_same(app: Sexton) -> None:
+    @app.task(isolation="inline")
+    def paint(
+        colour: Colour, size: Size, amount: Decimal, names: list[str], moment: datetime, other: Any
+    ) -> None:
+        SEEN.append((colour, size, amount, names, moment, other))
+
+    SEEN.clear()
+    given: Any = ("red", {"width": 3}, 1.5, ("a", "b"), "2026-01-01T00:00:00Z", START)
+    paint(*given)
+    paint.enqueue(*given)
+    tick(app)
+
+    assert SEEN[0] == SEEN[1]
+    assert SEEN[0][:4] == (Colour.RED, Size(3), Decimal("1.5"), ["a", "b"])
+    assert type(SEEN[0][4]) is datetime
+
+
+def test_a_number_that_is_none_is_refused_however_deep_it_lies(app: Sexton) -> None:
+    @app.task
+    def keep_any(value: Any) -> None: ...
+
+    for value in (float("nan"), [float("inf")], {"deep": [{"er": float("-inf")}]}):
+        with pytest.raises(PayloadError, match="JSON has no word for"):
+            keep_any.enqueue(value)
+    assert keep_any.enqueue({"nothing": None}).is_new
+
+
+def test_one_value_is_one_key_however_it_is_given(app: Sexton) -> None:
+    @app.task(key="colour")
+    def paint(colour: Colour) -> None: ...
+
+    @app.task(key="share")
+    def split(share: float) -> None: ...
+
+    assert {paint.enqueue(Colour.RED).id, paint.enqueue("red").id} == {1}  # type: ignore[arg-type]
+    first = split.enqueue(1.0)
+    assert (split.enqueue(1).id, first.task and first.task.key) == (first.id, "1.0")
+
+
+def test_a_payload_may_have_fields_named_as_our_own_words(app: Sexton) -> None:
+    @app.task
+    def odd(reason: str, self: int) -> str:
+        return f"{reason} {self}"
+
+    assert odd.force("a reason", reason="theirs", self=3).value == "theirs 3"
+    assert odd(reason="theirs", self=4).value == "theirs 4"
+    assert odd.enqueue(reason="theirs", self=3).is_new
 
 
 def loop() -> list[object]:
@@ -394,3 +447,36 @@ def test_a_request_that_could_only_expire_is_refused(shop: Shop, app: Sexton) ->
                 asked.enqueue(image="a.png")
 
     assert shop.store.tasks.count() == {}
+
+
+def test_a_kind_with_a_schedule_is_refused_before_it_lies_in_an_outbox(
+    shop: Shop, app: Sexton
+) -> None:
+    @app.task(schedule="@daily")
+    def nightly() -> None: ...
+
+    with closing(sqlite3.connect(shop.file("theirs.db"))) as theirs:
+        with pytest.raises(UsageError, match="could touch everyone again"):
+            nightly.using(connection=theirs).enqueue()
+
+        assert theirs.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    assert app.store.outboxes.drain() == 0
+
+
+def test_a_request_for_a_kind_that_is_not_known_waits_quietly_until_it_is(
+    shop: Shop, app: Sexton
+) -> None:
+    @app.task
+    def resize(image: str) -> None: ...
+
+    with closing(sqlite3.connect(shop.file("theirs.db"))) as theirs:
+        resize.using(connection=theirs).enqueue("a.png")
+        theirs.execute("UPDATE sexton_outbox SET kind = 'later'")
+        theirs.commit()
+    app.store.outboxes.drain()
+    shop.travel(minutes=1)
+    is_quiet = idle.look(app.store.db.path) is not None
+    app.store.kinds.ensure(Kind(name="later"))
+
+    assert is_quiet
+    assert app.store.outboxes.drain() == 1

@@ -69,7 +69,7 @@ def test_the_version_is_told(typed: Type) -> None:
         (["show"], 2, "the following arguments are required: id"),
         (["abort", "one"], 2, "'one' is not the id of a task"),
         (["why", "nihgtly"], 2, "Did you mean nightly?"),
-        (["items", "nothing"], 2, "no kind is named 'nothing'"),
+        (["items", "nothing"], 2, "the store knows no kind 'nothing'"),
         (["run", "resiz", "image=a"], 2, "Did you mean resize?"),
         (["run", "resize"], 2, "image"),
         (["run", "resize", "image=a", "width=wide"], 2, "width"),
@@ -99,7 +99,7 @@ def test_the_version_is_told(typed: Type) -> None:
         (["next", "nightly", "-n", "0"], 2, "'0' is not a whole number from 1"),
         (["once", "--name", "x"], 2, "no program is named"),
         (["once", "--name", "nightly", "--", "true"], 2, "nightly is a kind of the application"),
-        (["once", "--name", "a b", "--", "true"], 2, "a kind's name has 1 to 100 letters"),
+        (["once", "--name", "a b", "--", "true"], 2, "a kind's name begins with a letter"),
         (["once", "--name", "x", "--retry", "often", "--", "true"], 2, "retry='often'"),
         (["once", "--name", "x", "--timeout", "-3h", "--", "true"], 2, "--timeout"),
         (["prune", "--keep-days", "0"], 2, "from 1 to 36500"),
@@ -256,7 +256,10 @@ def test_a_terminal_of_another_encoding_gets_escapes(shop: Shop) -> None:
 
 def on_a_terminal(shop: Shop, *words: str, **env: str) -> str:
     """What a command writes where stdout and stderr are a terminal of 80 columns."""
-    ours, theirs = pty.openpty()
+    try:
+        ours, theirs = pty.openpty()
+    except OSError as error:
+        pytest.skip(f"no terminal can be opened here: {error}; is /dev/pts mounted?")
     os.set_inheritable(theirs, True)
     env = {"TERM": "xterm", "COLUMNS": "80", "LINES": "24", **env}
     with subprocess.Popen(

@@ -21,7 +21,7 @@ import pytest
 from sexton.store import create_store
 from sexton.testing.application import moved
 from sexton.testing.clock import Clock
-from sexton.testing.crash import Crash
+from sexton.testing.crash import Bound, Crash
 from sexton.testing.inline import tick
 from tests.crash import world
 from tests.crash.world import KEYS, alone, app, effects, in_doubt
@@ -87,7 +87,7 @@ def test_a_plan_killed_in_the_midst_of_a_write_serves_nobody_twice(
         done = strace(url, str(effects.path), kind, traced=traced)
         deaths += done.returncode == KILLED
         with moved(app, url):
-            crash = Crash(app, clock, app[kind], 1, at)
+            crash = Crash(app, clock, Bound(app[kind]), 1, at)
             crash.resume()
 
             served = effects.count()
@@ -117,7 +117,7 @@ def test_a_tick_killed_in_the_midst_of_a_write_loses_no_request(
         shutil.copyfile(origin, tmp_path / f"killed-{at}.db")
         assert strace(url, str(effects.path), "tick", traced=traced).returncode == KILLED
         with moved(app, url):
-            Crash(app, clock, lambda: tick(app), 1, at).resume()
+            Crash(app, clock, Bound(lambda: tick(app)), 1, at).resume()
 
             complete = [t.root for t in app.store.tasks.newest() if t.status == "Complete"]
             assert sorted(complete) == [1, 2], at

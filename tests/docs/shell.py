@@ -59,6 +59,8 @@ class Shell:
             "COLUMNS": "100",
             "USER": "shop",
             "LOGNAME": "shop",
+            # As on a terminal, what goes to stdout and to stderr stays in its order.
+            "PYTHONUNBUFFERED": "1",
         }
 
     def _write(self, file: str, text: str) -> None:

@@ -313,9 +313,14 @@ def tiny_disk() -> Iterator[Path]:
     """A file system of 512 KiB."""
     directory = Path(tempfile.mkdtemp())
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "sexton-test", directory], check=False
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "sexton-test", directory],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert mounted.returncode == 0, "mounting needs root"
+    if mounted.returncode != 0:
+        directory.rmdir()
+        pytest.skip(f"nothing can be mounted here: {mounted.stderr.strip()}")
     try:
         yield directory
     finally:

@@ -273,3 +273,56 @@ def test_a_test_without_the_fixtures_loads_nothing_of_sexton(project: pytest.Pyt
             assert "sexton.app" not in sys.modules
         """,
     )
+
+
+PRODUCTION = """
+import subprocess, sys
+import tasks
+
+
+def test_a_child_leaves_the_store_that_the_code_names_alone(sexton_app):
+    code = "import tasks; print(tasks.app.place.store); tasks.app.kv['ran'] = 1"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert told.stdout.strip() == sexton_app.place.store
+    assert sexton_app.kv["ran"] == 1
+"""
+
+
+def test_what_a_test_starts_touches_no_store_that_the_code_names(
+    project: pytest.Pytester,
+) -> None:
+    source = project.path / "tasks.py"
+    production = project.path / "production.db"
+    text = source.read_text().replace("Sexton()", f"Sexton('sqlite:///{production}')")
+    source.write_text(text)
+
+    passes(project, PRODUCTION)
+
+    assert not production.exists()
+
+
+FORCED = """
+import tasks
+
+
+def test_a_forced_run_and_a_request_are_not_asked_for_twice(sexton_app, sexton_crashes):
+    for crash in sexton_crashes(tasks.resize.enqueue, "a.png"):
+        crash.resume()
+        assert sexton_app.kv.get("resized-times", int) == 1, crash
+    for crash in sexton_crashes(tasks.rotate.force, "by hand"):
+        crash.resume()
+        done = [task for task in sexton_app.store.tasks.newest(kind="rotate")
+                if task.status == "Complete"]
+        assert len(done) == 1, crash
+"""
+
+
+def test_what_asks_anew_is_asked_once_after_a_crash(project: pytest.Pytester) -> None:
+    source = project.path / "tasks.py"
+    counted = 'app.kv["resized"] = f"{image} {width}"'
+    more = f'{counted}\n    app.kv.update("resized-times", lambda n: (n or 0) + 1)'
+    # What is counted twice was run twice: the count commits last.
+    source.write_text(source.read_text().replace(counted, more))
+
+    passes(project, FORCED)

@@ -16,6 +16,10 @@ ON CONFLICT (name) DO UPDATE SET
     next_at = CASE WHEN :is_same_schedule THEN next_at ELSE excluded.next_at END
 RETURNING *;
 
+-- name: look_into_outboxes
+-- A request that lies there may name a kind that is known from now on.
+UPDATE outbox SET seen = '' WHERE seen <> '';
+
 -- name: gone
 UPDATE kind SET gone_at = :now WHERE name = :name AND gone_at IS NULL;
 

@@ -81,8 +81,19 @@ SELECT status, count(*) AS count FROM item WHERE scope = :scope GROUP BY status;
 SELECT key, status FROM item WHERE scope = :scope;
 
 -- name: statuses
-SELECT item.key, item.status FROM item JOIN scope ON scope.id = item.scope
+-- Begun by a claim that is dead is in doubt.
+SELECT item.key, CASE WHEN item.status = 'Begun' AND coalesce(task.status, '') <> 'Running'
+                      THEN 'In doubt' ELSE item.status END AS status
+FROM item JOIN scope ON scope.id = item.scope LEFT JOIN task ON task.id = item.task
 WHERE scope.kind = :kind AND scope.name = :name;
+
+-- name: slots_taken
+SELECT count(*) AS count FROM slot WHERE cap = :cap AND whom = :whom AND day = :day;
+
+-- name: holds_slot
+SELECT 1 FROM slot JOIN scope ON scope.id = slot.scope
+WHERE scope.kind = :kind AND scope.name = :name AND slot.key = :key
+  AND slot.cap = :cap AND slot.whom = :whom AND slot.day = :day;
 
 -- name: doubtful
 -- Items of this scope that a claim began which no longer runs.

@@ -1,0 +1,85 @@
+"""A store that its own process opens by another way: locks of one process undo each other."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from sexton import Sexton
+from sexton.core.errors import StoreError
+from sexton.store import open_store
+from tests.app.shop import Shop, opened
+
+
+@pytest.fixture
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    yield from opened(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture
+def app(shop: Shop) -> Iterator[Sexton]:
+    made = Sexton(shop.url)
+    yield made
+    made.close()
+
+
+def test_whoever_holds_the_store_by_another_library_is_told_before_anything_begins(
+    shop: Shop, app: Sexton
+) -> None:
+    runs: list[str] = []
+
+    @app.task
+    def resize(image: str) -> None:
+        runs.append(image)
+
+    resize("a.png")
+    with closing(sqlite3.connect(shop.file("sexton.db"))) as theirs:
+        theirs.execute("BEGIN IMMEDIATE")
+        for act in (
+            lambda: resize("b.png"),
+            lambda: resize.enqueue("b.png"),
+            lambda: app.kv.__setitem__("key", 1),
+            lambda: app.kv.update("key", lambda old: old),
+        ):
+            with pytest.raises(StoreError, match="open by another way, too"):
+                act()
+
+    assert runs == ["a.png"]
+    assert len(app.store.tasks.newest()) == 1
+
+
+def test_connections_of_our_own_are_no_other_way(shop: Shop, app: Sexton) -> None:
+    def in_a_thread() -> None:
+        app.kv["from a thread"] = threading.get_ident()
+        app.close()
+
+    app.kv["first"] = 1
+    for _ in range(3):
+        threads = [threading.Thread(target=in_a_thread) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with closing(open_store(shop.url)):
+            app.kv["again"] = 1
+    app.close()
+    app.kv["last"] = 1
+
+    assert sorted(app.kv) == ["again", "first", "from a thread", "last"]
+
+
+def test_a_forked_child_may_write_beside_what_it_inherited(app: Sexton) -> None:
+    app.kv["parent"] = 1
+    pid = os.fork()
+    if pid == 0:
+        app.kv["child"] = 1
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+
+    assert status == 0
+    assert sorted(app.kv) == ["child", "parent"]
