@@ -85,8 +85,8 @@ class Rehearsal:
 
     def _has_slot(self, key: str, whom: str, status: str) -> bool:
         cap = self._effect.cap
-        if cap is None or status == "In doubt":
-            return True  # who is tried again after a crash has kept the slot
+        if cap is None:
+            return True
         if status and self._items.holds_slot(self._kind, cap, whom, self._scope, key):
             return True
         left = self._left.setdefault(whom, self._items.slots_left(self._kind, cap, whom))

@@ -39,6 +39,8 @@ def sync(place: Place, store: Store) -> Synced:
         _resolve(app, kind.name)
     sources = _sources(place, before)
     added, changed, gone = store.kinds.sync(declared)
+    with suppress(OSError):  # a directory that this user may not write
+        store.mark()  # a store that was moved here may have come without it
     store.meta.put(
         sources=sources,
         app=place.app,

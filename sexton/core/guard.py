@@ -93,11 +93,12 @@ def _after(kind: Kind, last: Task) -> Verdict:
     """What may follow a settled attempt, where nothing waits and nothing runs.
 
     A period that ended for good is followed by the next one. A minimum gap has no next period
-    before a success, so there a settled attempt always leaves room for another.
+    before a success, so there a settled attempt always leaves room for another, and once all were
+    used up, for as many as at first.
     """
     spent = spent_with(last)
     if not kind.has_schedule:
-        return Begin(last.attempt + 1, spent, last)
+        return Begin(last.attempt + 1, spent if retry.has_left(kind.retry, spent) else 0, last)
     if last.reason in {"expired", "superseded"}:
         return Skip("expired", last)
     if last.reason == "administrator":
@@ -131,10 +132,15 @@ def round_of(kind: Kind, schedule: Schedule, scheduled_to: Instant, now: Instant
         return Round((), 0, None)
     fell_due = schedule.count(scheduled_to, now)
     if kind.catch_up == "all":
-        ask = tuple(schedule.due(scheduled_to, now, kind.catch_up_max))
-        return Round(ask, fell_due - len(ask), newest, "superseded")
+        due = schedule.due(scheduled_to, now, kind.catch_up_max)
+        ask = tuple(it for it in due if not _is_over(kind, schedule, it, now))
+        return Round(ask, fell_due - len(ask), newest, "superseded" if ask else "expired")
     late = kind.catch_up == "none" and newest.due_at + LATE_US < now
-    expires = expires_at(kind, schedule, newest)
-    if late or (expires is not None and expires <= now):
+    if late or _is_over(kind, schedule, newest, now):
         return Round((), fell_due, newest, "expired")
     return Round((newest,), fell_due - 1, newest, "superseded")
+
+
+def _is_over(kind: Kind, schedule: Schedule, period: Period, now: Instant) -> bool:
+    expires = expires_at(kind, schedule, period)
+    return expires is not None and expires <= now

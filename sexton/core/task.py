@@ -74,6 +74,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     def is_final(self) -> bool:
         return self.status in FINAL
 
+    def is_late(self, now: Instant) -> bool:
+        """Whether it may not begin any more."""
+        return self.expires_at is not None and self.expires_at <= now
+
     @property
     def host(self) -> str:
         """The name of the machine that holds or held the claim; empty if none did."""

@@ -7,7 +7,7 @@ and never a run too early.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sexton.core.instant import Instant
 from sexton.core.task import ANY_TARGET, Task
@@ -26,7 +26,7 @@ class Success(NamedTuple):
 
 def last_success(db: Database, known: kinds.Registered, now: Instant) -> Success | None:
     """The success that counts as the last to begin, inside a transaction that the caller opened."""
-    values = {"kind": known.kind.name, "target": ANY_TARGET, "key": ""}
+    values: dict[str, Any] = {"kind": known.kind.name, "target": ANY_TARGET, "key": ""}
     seen_id, seen_at = known.future_task or 0, known.future_seen_at
     if seen_at is not None and seen_at > now + AHEAD_US:  # that clock was wrong as well
         db.run(kinds.SQL.saw_future, {"name": known.kind.name, "task": seen_id, "now": now})
@@ -35,12 +35,22 @@ def last_success(db: Database, known: kinds.Registered, now: Instant) -> Success
     if ahead:
         seen_id, seen_at = _see(db, rows.task_of(ahead), now), now
     row = db.one(SQL.last_success, values | {"after": seen_id})
-    since = rows.task_of(row) if row else None
+    since = _last_of(db, rows.task_of(row), values) if row else None
     began_at = min(since.started_at or 0, now) if since else 0
     if since and (seen_at is None or began_at >= seen_at):
         return Success(since, began_at)
     seen = rows.get(db, seen_id) if seen_id else None
     return Success(seen, seen_at) if seen and seen_at is not None else None
+
+
+def _last_of(db: Database, task: Task, values: dict[str, Any]) -> Task:
+    """The end of the chain of successes that follow this one.
+
+    A clock that stepped back may have dated a later one before it.
+    """
+    while row := db.one(SQL.success_after, values | {"id": task.id}):
+        task = rows.task_of(row)
+    return task
 
 
 def _see(db: Database, task: Task, now: Instant) -> int:

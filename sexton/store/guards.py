@@ -15,7 +15,7 @@ from sexton.core.kind import Kind
 from sexton.core.queue import Call, Output, Refused, Renewed, Taken
 from sexton.core.schedule import Period
 from sexton.core.settings import Settings
-from sexton.core.task import ABORTED, ANY_TARGET, Claim, Result, Task
+from sexton.core.task import ABORTED, ANY_TARGET, PENDING, Claim, Result, Task
 from sexton.store import kinds, rows
 from sexton.store.gap import last_success
 from sexton.store.queue import StoreQueue, claim_of
@@ -52,6 +52,7 @@ class StoreGuard:
     def _take(self, kind: Kind, call: Call) -> Taken | Refused:
         now = self._db.now()
         known = kinds.put(self._db, kind, now)
+        kind = known.kind
         if call.force:
             return self._force(kind, call, now)
         if kind.has_schedule:
@@ -114,19 +115,22 @@ class StoreGuard:
             if ends > now:
                 return Refused(Skip("gap", last.task), f"after:{last.task.id}", ends)
         period = f"after:{last.task.id if last else 0}"
-        verdict = judge.judge(kind, self._chain(kind, period), None, now)
+        chain = self._chain(kind, period)
+        if chain and chain[-1].status == PENDING and chain[-1].is_late(now):
+            rows.expire(self._db, chain[-1], kind, now)  # too late for that request, not for this
+            chain = self._chain(kind, period)
+        verdict = judge.judge(kind, chain, None, now)
         return self._obey(kind, verdict, call, now, {"period": period})
 
     def _take_asked(self, kind: Kind, call: Call, now: Instant) -> Taken | Refused:
         """A kind that is asked for: runs now, unless its lane is held or a joined one runs."""
         if kind.key is not None:
-            values = {"kind": kind.name, "target": ANY_TARGET, "key": call.key}
+            values = {"kind": kind.name, "target": ANY_TARGET, "key": call.key, "period": ""}
             row = self._db.one(SQL.pending_of_key, values)
             waiting = rows.task_of(row) if row else None
-            if waiting and waiting.expires_at is not None and waiting.expires_at <= now:
+            if waiting and waiting.is_late(now):
                 # It is too late for that request, and not for this call.
-                outcome = "not begun before it expired"
-                rows.settle(self._db, waiting, kind, now, reason="expired", outcome=outcome)
+                rows.expire(self._db, waiting, kind, now)
             elif waiting:
                 return self._obey(kind, Adopt(waiting), call, now, {"key": call.key})
         return self._obey(kind, Begin(1, 0, None), call, now, {"key": call.key})
@@ -188,10 +192,10 @@ class StoreGuard:
         self, kind: Kind, verdict: Expire, now: Instant, columns: dict[str, Any]
     ) -> Refused:
         """Settle, or record, a period that was not begun in time."""
-        outcome = "not begun before it expired"
         if verdict.task:
-            task = rows.settle(self._db, verdict.task, kind, now, reason="expired", outcome=outcome)
+            task = rows.expire(self._db, verdict.task, kind, now)
             return Refused(Skip("expired", task), str(columns["period"]))
+        outcome = "not begun before it expired"
         ended = {"status": ABORTED, "reason": "expired", "ended_at": now, "outcome": outcome}
         row = rows.insert(self._db, kind, now, **(columns | ended))
         if row:

@@ -11,6 +11,7 @@ from sexton.core import schedule as schedules
 from sexton.core.instant import MINUTE_US, Instant
 from sexton.core.kind import Kind
 from sexton.core.schedule import Schedule
+from sexton.store.idle import has_changed
 from sexton.store.rows import NOTIFY
 from sexton.store.sql import Queries
 from sexton.store.sqlite import Database, Row
@@ -60,15 +61,16 @@ def kind_of(db: Database, name: str) -> Kind | None:
     return found.kind if found else None
 
 
-def put(db: Database, kind: Kind, now: Instant) -> Registered:
+def put(db: Database, kind: Kind, now: Instant, *, is_sync: bool = False) -> Registered:
     """Register a kind or take its new definition, inside a transaction that the caller opened.
 
-    One that was first seen by a clock that ran ahead is seen anew: else it would stand still until
-    that date comes true.
+    A definition that differs from what was synced, and not by an edit since, is that of a process
+    which still runs an older release: it changes nothing. A kind that was first seen by a clock
+    that ran ahead is seen anew: else it would stand still until that date comes true.
     """
     old = get(db, kind.name)
     is_known = old is not None and old.gone_at is None and old.anchor_at <= now + AHEAD_US
-    if old and is_known and old.kind == kind:
+    if old and is_known and (old.kind == kind or not (is_sync or _may_change(db, old.kind))):
         return old
     same = old is not None and is_known and _timing(old.kind) == _timing(kind)
     since = _still_due(old, kind, now) if old and is_known else now
@@ -83,6 +85,12 @@ def put(db: Database, kind: Kind, now: Instant) -> Registered:
     }
     db.run(SQL.look_into_outboxes)
     return registered_of(db.all(SQL.put, values)[0])
+
+
+def _may_change(db: Database, kind: Kind) -> bool:
+    """Whether a call may change a kind: it was not synced, or its sources were edited since."""
+    row = db.one(SQL.sources)
+    return kind.family == "once" or row is None or has_changed(str(row["value"]))
 
 
 def _still_due(old: Registered, kind: Kind, now: Instant) -> Instant:
@@ -113,7 +121,11 @@ class Kinds:
     def ensure(self, kind: Kind) -> Registered:
         """The kind as it is registered; a new or changed one is registered first."""
         old = get(self._db, kind.name)
-        if old and old.kind == kind and old.gone_at is None:
+        if (
+            old
+            and old.gone_at is None
+            and (old.kind == kind or not _may_change(self._db, old.kind))
+        ):
             return old
         with self._db.transaction():
             return put(self._db, kind, self._db.now())
@@ -132,7 +144,7 @@ class Kinds:
                     added.append(kind.name)
                 elif old.kind != kind:
                     changed.append(kind.name)
-                put(self._db, kind, now)
+                put(self._db, kind, now, is_sync=True)
             names = {kind.name for kind in declared} | {NOTIFY.name}
             gone = [
                 known.kind.name

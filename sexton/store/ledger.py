@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sexton.core.errors import Fenced, UnknownTask
+from sexton.core.errors import Fenced, UnknownTask, UsageError
 from sexton.core.instant import Instant, to_datetime
 from sexton.core.kind import InDoubt, Kind
 from sexton.core.ledger import Begun, Cap, Ended, Entry, Wanted, step
-from sexton.core.task import PENDING, RUNNING, Claim
+from sexton.core.task import COMPLETE, PENDING, RUNNING, Claim
 from sexton.store import rows
 from sexton.store.kinds import kind_of
 from sexton.store.queue import claim_of
@@ -176,14 +176,21 @@ class StoreLedger:
         if policy == "probe":
             return Begun(item.key, "probe", known["tries"])
         if policy == "retry":
-            return self._begin_again(item.key, now, "Begun", known["task"])
+            return self._begin_doubted(item, known, now)
         note = f"in doubt: begun by task {known['task']}, which died"
         status = "Parked" if policy == "park" else "Skipped"
         self._db.run(SQL.mark, judged | {"status": status, "note": note})
         return Begun(item.key, "parked" if policy == "park" else "skipped")
 
-    def probed(self, key: str, was_done: bool | None) -> Begun:
+    def _begin_doubted(self, item: Wanted, known: Row, now: Instant) -> Begun:
+        """Try an item in doubt again, if today's cap leaves room; else it stays in doubt."""
+        if not self._has_slot(item, now):
+            return Begun(item.key, "capped")
+        return self._begin_again(item.key, now, "Begun", known["task"])
+
+    def probed(self, item: Wanted, was_done: bool | None) -> Begun:
         """Settle an item in doubt by what the probe saw; None: it could not tell, so park it."""
+        key = item.key
         with self._db.transaction():
             now = self._db.now()
             if not self._holds():
@@ -194,7 +201,7 @@ class StoreLedger:
                 return Begun(key, "leave")
             judged = at | {"now": now, "leaves": "Begun", "of": known["task"]}
             if was_done is False:
-                return self._begin_again(key, now, "Begun", known["task"])
+                return self._begin_doubted(item, known, now)
             status, note = (
                 ("Done", "the probe found it done") if was_done else ("Parked", "in doubt")
             )
@@ -276,6 +283,8 @@ class Items:
         settled = []
         with self._db.transaction():
             now = self._db.now()
+            if verdict == "retry":
+                self._refuse_no_attempt(kind, key)
             values: dict[str, Any] = {"kind": kind, "key": key, "limit": -1}
             for row in self._db.all(SQL.in_doubt, values):
                 change: dict[str, Any] = {"scope": row["scope"], "key": row["key"], "now": now}
@@ -289,6 +298,22 @@ class Items:
                 self._ask_again(kind, {entry.task for entry in settled}, now, by)
         return settled
 
+    def _refuse_no_attempt(self, name: str, key: str) -> None:
+        """Raise UsageError where no attempt can follow: nobody but its caller starts a program of
+        `sexton once`, and a period that is Complete is not begun again."""
+        kind = kind_of(self._db, name)
+        if kind is None or kind.family != "once":
+            return
+        for row in self._db.all(SQL.in_doubt, {"kind": name, "key": key, "limit": -1}):
+            began = rows.get(self._db, row["task"])
+            chain = self._db.all(TASK_SQL.chain_of_root, {"root": began.root}) if began else []
+            if any(attempt["status"] == COMPLETE for attempt in chain):
+                raise UsageError(
+                    f"{name}: {row['scope_name']} is Complete, and no attempt at {row['key']} is to"
+                    " come",
+                    hint="Do it by hand and settle it as done, or settle it as failed.",
+                )
+
     def _ask_again(self, name: str, tasks: set[int], now: Instant, by: str) -> None:
         """One attempt for each chain whose items were sent back and that has none to come."""
         kind = kind_of(self._db, name)
@@ -296,6 +321,8 @@ class Items:
         for root, task in chains.items():
             if kind is None or self._db.one(TASK_SQL.live_of_chain, {"root": root}):
                 continue
+            if kind.family == "once":
+                continue  # its caller's next attempt at the period does it
             columns: dict[str, Any] = {"target": task.target, "key": task.key, "root": root}
             columns |= {"payload": task.payload, "retry_of": task.id, "asked_by": by}
             rows.insert(self._db, kind, now, status=PENDING, period=AGAIN + "{id}", **columns)

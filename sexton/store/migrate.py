@@ -13,6 +13,8 @@ from hashlib import sha256
 from sexton.core.errors import SchemaError, StoreMissing
 from sexton.store.sqlite import APPLICATION_ID, NEWEST, Database
 
+MARKER_LENGTH_MAX = 1000
+
 _HERE = os.path.join(os.path.dirname(__file__), "migrations", "sqlite")
 
 
@@ -114,14 +116,48 @@ def marker_path(path: str) -> str:
 
 
 def refuse_vanished(path: str) -> None:
-    """Tell a store that vanished from a first start, which would silently do all work again."""
-    if os.path.exists(path) or not os.path.exists(marker_path(path)):
+    """Tell a store that vanished, or was emptied, from a first start, which would silently do all
+    work again."""
+    if not os.path.exists(marker_path(path)):
         return
-    raise StoreMissing(
-        f"the store {path} was made before and has gone",
+    if not os.path.exists(path):
+        raise _gone(f"the store {path} was made before and has gone", path)
+    if os.path.getsize(path) == 0:
+        raise _gone(f"the store {path} was made before and has been emptied", path)
+
+
+def refuse_replaced(db: Database) -> None:
+    """The same for a file that holds nothing of ours, or another store than was made here."""
+    marked = _marked_id(db.path)
+    if not marked:
+        return
+    if db.pragma("application_id") != APPLICATION_ID:
+        raise _gone(f"the store {db.path} was made before, and another file is there now", db.path)
+    found = db.one("SELECT value FROM meta WHERE name = 'id'")
+    if found and found["value"] != marked:
+        raise StoreMissing(
+            f"the store {db.path} is another one than was made here ({found['value']}, and not"
+            f" {marked})",
+            hint="If it shall be this one from now on, delete"
+            f" {marker_path(db.path)}: the next tick makes it anew.",
+        )
+
+
+def _gone(text: str, path: str) -> StoreMissing:
+    return StoreMissing(
+        text,
         hint="Restore a backup to that path; or, if all it remembered may be forgotten and done"
-        f" again, delete {marker_path(path)} and run `sexton init`.",
+        f" again, delete {marker_path(path)} and what is left of the store, and run `sexton init`.",
     )
+
+
+def _marked_id(path: str) -> str:
+    """The id of the store that was made here, '' where none is noted."""
+    try:
+        with open(marker_path(path), encoding="utf-8") as file:
+            return file.read(MARKER_LENGTH_MAX).rpartition("id ")[2].strip().rstrip(".")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def write_marker(path: str, identity: str) -> None:

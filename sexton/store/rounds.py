@@ -141,10 +141,7 @@ class Rounds:
             for row in self._db.all(SQL.expired, {"now": now}):
                 task = rows.task_of(row)
                 kind = kinds.kind_of(self._db, task.kind)
-                outcome = "not begun before it expired"
-                ended.append(
-                    rows.settle(self._db, task, kind, now, reason="expired", outcome=outcome)
-                )
+                ended.append(rows.expire(self._db, task, kind, now))
         return [task for task in ended if task]
 
     def mark_tick(self, host: str) -> Instant | None:
@@ -169,6 +166,8 @@ class Rounds:
 
     def _mend_clock(self, now: Instant) -> None:
         self._db.run(SQL.dated_ahead, {"now": now})
+        self._db.run(SQL.forget_ahead, {"now": now})
+        self._db.run(MARK.not_ahead, {"now": now})
         self._db.run(SQL.lease_ahead, {"now": now, "lease_at": now + self._settings.lease_us})
         for row in self._db.all(kinds.SQL.all):
             known = kinds.registered_of(row)

@@ -142,18 +142,28 @@ def settle(
     return _followed(db, task_of(row), kind, now) if row else None
 
 
+def expire(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task | None:
+    """Settle a Pending row that may not begin any more; None: it moved on meanwhile."""
+    return settle(db, task, kind, now, reason="expired", outcome="not begun before it expired")
+
+
 def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task:
     """Ask for the next attempt of an Aborted task, or give the alert; the row itself is final."""
     if task.status == COMPLETE:
         parked = db.run(SQL.park_left, {"id": task.id, "kind": task.kind, "now": now})
         _tell_of_doubt(db, task, now, parked)
-    if task.status == COMPLETE or kind is None or kind.name == NOTIFY_KIND:
-        if kind is not None and task.status == ABORTED:
-            _retry(db, task, kind, now)
         return task
-    if task.reason in {"administrator", "superseded"} or _retry(db, task, kind, now):
+    if kind is None:
         return task
-    alert(db, kind, task, now)
+    if task.reason == "superseded":
+        # The last of its chain, since what it would have tried again is for another period now.
+        failed = get(db, task.retry_of) if task.retry_of and task.spent else None
+        if failed and failed.reason not in {"administrator", "superseded"}:
+            alert(db, kind, failed, now)
+        return task
+    follows = _retry(db, task, kind, now)
+    if not follows and task.reason != "administrator" and kind.name != NOTIFY_KIND:
+        alert(db, kind, task, now)
     return task
 
 
@@ -181,8 +191,8 @@ def _retry(db: Database, task: Task, kind: Kind, now: Instant) -> bool:
     else:
         delay = retry.delay_us(kind.retry, task.reason, max(spent, 1))
     if delay is None or (task.expires_at is not None and now + delay >= task.expires_at):
-        return False
-    insert(
+        return _becomes_attempt(db, task, kind, now)
+    following = insert(
         db,
         kind,
         now,
@@ -201,7 +211,23 @@ def _retry(db: Database, task: Task, kind: Kind, now: Instant) -> bool:
         due_at=now + delay,
         expires_at=task.expires_at,
     )
+    if following and kind.min_gap_us:
+        at = _key_of(task) | {"id": task.id, "next": following.id}
+        db.run(SQL.follow_attempt, at | {"due_at": following.due_at + kind.min_gap_us})
     return True
+
+
+def _becomes_attempt(db: Database, task: Task, kind: Kind, now: Instant) -> bool:
+    """Let a request that waits behind a run be the next attempt at its period; False: none does."""
+    if not kind.min_gap_us or not task.period.startswith("after:") or task.started_at is None:
+        return False
+    at = _key_of(task) | {"id": task.id, "period": task.period, "attempt": task.attempt + 1}
+    at |= {"root": task.root, "now": now, "gap_ends_at": task.started_at + kind.min_gap_us}
+    return db.run(SQL.become_attempt, at) > 0
+
+
+def _key_of(task: Task) -> dict[str, Any]:
+    return {"kind": task.kind, "target": task.target, "key": task.key}
 
 
 def supersede(db: Database, kind: Kind, newest: Period, now: Instant) -> None:
@@ -217,7 +243,13 @@ def alert(db: Database, kind: Kind, task: Task, now: Instant) -> None:
     about = f"period {task.period}" if task.period else f"task {task.root}"
     attempts = f"attempt {task.attempt}" if task.attempt == 1 else f"all {task.attempt} attempts"
     text = f"{kind.name}: {about} ended Aborted/{task.reason} after {attempts}: {task.outcome}"
-    notice(db, f"{task.reason}:{task.root}", task.reason, kind.name, text, now, task.id)
+    name = f"{task.reason}:{task.root}"
+    # One that a person sent back, or that begins anew after all attempts failed, is another chain.
+    if task.period.startswith("again:"):
+        name += f":{task.period}"
+    elif (first := task.attempt - task.spent) > 1:
+        name += f":{first}"
+    notice(db, name, task.reason, kind.name, text, now, task.id)
 
 
 def notice(

@@ -102,6 +102,22 @@ class Transaction:
             self._db.run("PRAGMA synchronous=FULL")
 
 
+class Snapshot:
+    """`with db.snapshot():` reads one moment of the store, whoever writes meanwhile."""
+
+    __slots__ = ("_db",)
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.run("BEGIN")
+        self._db.all("SELECT 1 FROM sqlite_schema LIMIT 1")  # the moment is that of the first read
+
+    def __exit__(self, *_: object) -> None:
+        self._db.rollback()
+
+
 class Connection(apsw.Connection):
     """A connection that knows which process opened it."""
 
@@ -125,24 +141,29 @@ def _forget_inherited() -> None:
 
 
 class _Open:
-    """How many databases this process has open, and the most since it last had none.
+    """How many connections of ours this process has to each file, and the most it had at once.
 
-    SQLite keeps the descriptor of a closed one, for as long as others are open on that file, and
-    gives it to the next: so a file never has more of them than there were at most.
+    SQLite keeps the descriptor of a closed one for as long as others are open on that file, and
+    gives it to the next: so a file never has more of them than it had connections at most.
     """
 
     def __init__(self) -> None:
-        self.now = self.most = 0
+        self._counts: dict[tuple[int, int] | None, tuple[int, int]] = {}
 
-    def more(self) -> None:
+    def more(self, file: tuple[int, int] | None) -> None:
         """Told before the file is opened, so that no thread sees a descriptor too many."""
-        self.now += 1
-        self.most = max(self.most, self.now)
+        now, most = self._counts.get(file, (0, 0))
+        self._counts[file] = (now + 1, max(most, now + 1))
 
-    def less(self) -> None:
-        self.now -= 1
-        if self.now == 0:
-            self.most = 0
+    def less(self, file: tuple[int, int] | None) -> None:
+        now, most = self._counts.get(file, (1, 1))
+        if now > 1:
+            self._counts[file] = (now - 1, most)
+        else:
+            self._counts.pop(file, None)
+
+    def most(self, file: tuple[int, int] | None) -> int:
+        return self._counts.get(file, (0, 0))[1]
 
 
 _open = _Open()
@@ -163,20 +184,24 @@ class Database:
         self.path = path
         self._pid = os.getpid()
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-        self._is_open = True
-        _open.more()
+        self._file = _file_of(path)
+        _open.more(self._file)
         try:
             _forget_inherited()
             self._connection = Connection(path, flags=flags)
             self._connection.pid = self._pid
-            self._file = _file_of(path)
+            if self._file is None:  # it was made just now
+                _open.less(None)
+                self._file = _file_of(path)
+                _open.more(self._file)
+            self._is_open = True
             self._looked_ns = 0
             self._connection.set_busy_handler(_patience())
             for pragma in ("trusted_schema=OFF", "foreign_keys=ON", "synchronous=FULL"):
                 self._connection.execute(f"PRAGMA {pragma}")
             self._travels = self._is_travelled()
         except apsw.Error as error:
-            _open.less()
+            _open.less(self._file)
             raise said(error, path) from error
 
     def _is_travelled(self) -> bool:
@@ -208,6 +233,9 @@ class Database:
         """`is_one_of_many`: of those that follow each other closely, as a plan's items do, not
         each looks whether the file is still at its path."""
         return Transaction(self, is_one_of_many=is_one_of_many)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self)
 
     def rehearsal(self) -> Transaction:
         """`with db.rehearsal():` sees what the block would do, and then nothing of it was done."""
@@ -340,7 +368,8 @@ class Database:
         Two SQLite libraries on one file in one process cancel each other's locks, and so does
         whoever opens the file and closes it: what is committed may then be overwritten.
         """
-        if sum(_leads_to(name, self._file) for name in os.listdir("/proc/self/fd")) > _open.most:
+        descriptors = sum(_leads_to(name, self._file) for name in os.listdir("/proc/self/fd"))
+        if descriptors > _open.most(self._file):
             raise StoreError(
                 f"this process has the store {self.path} open by another way, too, as by the module"
                 " sqlite3, and that would undo its locks",
@@ -352,7 +381,7 @@ class Database:
         if self.is_ours and self._is_open:
             self._is_open = False
             self._connection.close()
-            _open.less()
+            _open.less(self._file)
 
     def _refuse_fork(self) -> NoReturn:
         raise StoreError(

@@ -92,6 +92,11 @@ class Store:
         """Whether its file is still the one at its path."""
         return self.db.is_current
 
+    def mark(self) -> None:
+        """Remember beside the store that it was made, so that it is missed if it vanishes."""
+        if not os.path.exists(migrate.marker_path(self.db.path)):
+            migrate.write_marker(self.db.path, self.meta.get("id"))
+
     def close(self) -> None:
         self.db.close()
 
@@ -99,8 +104,8 @@ class Store:
 def open_sqlite(path: str, settings: Settings | None = None) -> Store:
     path = os.path.abspath(path)
     refuse_hidden(path)
+    migrate.refuse_vanished(path)
     if not os.path.exists(path):
-        migrate.refuse_vanished(path)
         raise ConfigurationError(
             f"there is no store at {path}",
             hint="Run `sexton init` once, in the directory of sexton.toml; or set SEXTON_STORE.",
@@ -108,6 +113,7 @@ def open_sqlite(path: str, settings: Settings | None = None) -> Store:
     refuse_network(path)
     db = Database(path)
     try:
+        migrate.refuse_replaced(db)
         migrate.check(db)
     except BaseException:
         db.close()
@@ -127,13 +133,17 @@ def create_sqlite(path: str, settings: Settings | None = None) -> Store:
     old_umask = os.umask(0o027)
     try:
         db = Database(path, create=True)
-        migrate.migrate(db)
-        identity = Meta(db).get("id")
-        if not os.path.exists(migrate.marker_path(path)):
-            migrate.write_marker(path, identity)
+        try:
+            migrate.refuse_replaced(db)
+            migrate.migrate(db)
+            store = Store(db, settings)
+            store.mark()
+        except BaseException:
+            db.close()
+            raise
     finally:
         os.umask(old_umask)
-    return Store(db, settings)
+    return store
 
 
 def refuse_hidden(path: str) -> None:

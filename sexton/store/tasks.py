@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sexton.core.errors import UnknownTask, UsageError
+from sexton.core.errors import SextonError, UnknownTask, UsageError
 from sexton.core.instant import Instant, iso
 from sexton.core.kind import Kind
 from sexton.core.queue import Output
@@ -101,6 +101,7 @@ class Tasks:
         return asked
 
     def _ask(self, kind: Kind, request: Request, now: Instant) -> Asked:
+        refuse_unforced(kind, request)
         columns: dict[str, Any] = {
             "payload": request.payload,
             "key": request.key,
@@ -110,37 +111,62 @@ class Tasks:
             "asked_by": request.by,
             "note": request.force,
         }
-        refuse_unforced(kind, request)
         if request.force:
             columns["period"] = "forced:{id}"
         elif kind.min_gap_us:
             columns |= self._after_gap(kind, columns["due_at"], now)
-        elif kind.key is not None:
-            values = columns | {"kind": kind.name, "target": ANY_TARGET}
-            joined = self._db.one(SQL.join_pending, values)
-            if joined:
-                return Asked(rows.task_of(joined), is_new=False)
+        if joined := self._joined(kind, columns, now):
+            return Asked(joined, is_new=False)
+        return Asked(self._inserted(kind, columns, now), is_new=True)
+
+    def _joined(self, kind: Kind, columns: dict[str, Any], now: Instant) -> Task | None:
+        """The request that waits for the same already, with this one in it; None: there is none.
+
+        One that came too late is settled first: this one did not.
+        """
+        if columns["key"] is None and not kind.min_gap_us:
+            return None
+        values = {"kind": kind.name, "target": ANY_TARGET, "period": ""} | columns
+        values["key"] = columns["key"] or ""
+        row = self._db.one(SQL.pending_of_key, values)
+        if row is None:
+            return None
+        waits = rows.task_of(row)
+        if waits.is_late(now):
+            rows.expire(self._db, waits, kind, now)
+            return None
+        joined = self._db.one(SQL.join_pending, values)
+        return rows.task_of(joined) if joined else None
+
+    def _inserted(self, kind: Kind, columns: dict[str, Any], now: Instant) -> Task:
+        chain = self._chain(kind, columns.get("period", ""))
+        if chain:
+            last = chain[-1]
+            columns |= {"attempt": last.attempt + 1, "retry_of": last.id, "root": last.root}
         row = rows.insert(self._db, kind, now, status=PENDING, **columns)
-        if row:
-            return Asked(row, is_new=True)
-        values = {"kind": kind.name, "target": ANY_TARGET, "key": columns["key"] or ""}
-        chain = self._db.all(SQL.chain, values | {"period": columns.get("period", "")})
-        return Asked(rows.task_of(chain[-1]), is_new=False)
+        if row is None:
+            raise SextonError(f"{kind.name} could not be asked for", hint="Run `sexton check`.")
+        return row
 
     def _after_gap(self, kind: Kind, due_at: Instant, now: Instant) -> dict[str, Any]:
-        """The period is the success that the run follows; it waits until the gap is over."""
+        """The period is the success that the run follows, and it waits until the gap is over.
+
+        While one runs, a request waits behind it, as behind its success: it may have read the old
+        state.
+        """
         known = kinds.get(self._db, kind.name)
         last = last_success(self._db, known, now) if known else None
-        period = f"after:{last.task.id if last else 0}"
-        values = {"kind": kind.name, "target": ANY_TARGET, "key": "", "period": period}
-        chain = self._db.all(SQL.chain, values)
-        columns: dict[str, Any] = {"period": period}
-        if chain:
-            newest = rows.task_of(chain[-1])
-            columns |= {"attempt": newest.attempt + 1, "retry_of": newest.id, "root": newest.root}
-        if last:
-            columns["due_at"] = max(due_at, last.began_at + kind.min_gap_us)
-        return columns
+        period, began_at = (f"after:{last.task.id}", last.began_at) if last else ("after:0", None)
+        chain = self._chain(kind, period)
+        if chain and chain[-1].status == RUNNING:
+            period, began_at = f"after:{chain[-1].id}", chain[-1].started_at
+        if began_at is not None:
+            due_at = max(due_at, began_at + kind.min_gap_us)
+        return {"period": period, "due_at": due_at}
+
+    def _chain(self, kind: Kind, period: str) -> list[Task]:
+        """Every attempt at a period of this kind, oldest first; of none, there are none."""
+        return self.of_period(kind.name, period) if period else []
 
     def abort(self, id_: int, by: str, reason: str = "") -> Task:
         """Ask for a task's end: a Pending one is Aborted at once, a Running one by its executor.

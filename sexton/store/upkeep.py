@@ -20,6 +20,7 @@ from sexton.store.sqlite import Database, said
 CHECK_SQL = Queries("check")
 DAY_US = 86_400_000_000
 BATCH = 500
+Target = apsw.Connection  # what a backup is written through
 
 
 class Upkeep:
@@ -31,8 +32,7 @@ class Upkeep:
 
         All queries see one and the same moment of the store.
         """
-        self._db.run("BEGIN")
-        try:
+        with self._db.snapshot():
             problems = [
                 f"the file: {row['integrity_check']}"
                 for row in self._db.all("PRAGMA integrity_check(20)")
@@ -45,13 +45,12 @@ class Upkeep:
             for name in CHECK_SQL.names:
                 problems += [row["problem"] for row in self._db.all(getattr(CHECK_SQL, name))]
             problems += migrate.edited(self._db)
-        finally:
-            self._db.rollback()
         return problems
 
     def backup(self, path: str) -> int:
         """Copy the live store to a new file, whole and of one moment; return its size in bytes.
 
+        It reads from one snapshot: otherwise each write of others would begin the copy anew.
         Raises ConfigurationError if the file is there already: a backup overwrites nothing.
         """
         path = os.path.abspath(path)
@@ -63,7 +62,7 @@ class Upkeep:
         try:
             # A name of its own, so that two backups at once write into two files.
             descriptor, part = mkstemp(prefix=f"{name}.", suffix=".part", dir=directory)
-            with open(descriptor, "rb") as file:
+            with open(descriptor, "rb") as file, self._db.snapshot():
                 self._copy(part)
                 # It holds what the store holds: whoever may not read that shall not read this.
                 os.fchmod(file.fileno(), os.stat(self._db.path).st_mode & 0o777)
@@ -82,7 +81,7 @@ class Upkeep:
         return os.path.getsize(path)
 
     def _copy(self, part: str) -> None:
-        target = apsw.Connection(part)
+        target = Target(part)
         try:
             with target.backup("main", self._db.connection, "main") as copy:
                 while not copy.done:
@@ -122,7 +121,8 @@ class Upkeep:
         total = 0
         while True:
             with self._db.transaction():
-                gone = len(self._db.all(sql, {"before": before, "limit": BATCH}))
+                values = {"before": before, "now": self._db.now(), "limit": BATCH}
+                gone = len(self._db.all(sql, values))
             total += gone
             if gone < BATCH:
                 return total

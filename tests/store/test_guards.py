@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -15,13 +17,17 @@ from sexton.work.holder import nonce
 from tests.store.kit import (
     ASKED,
     DAILY,
+    DONE,
     FAILED,
     GAP,
     JOINED,
     OWNER,
+    begin,
     code,
     finish,
+    ledger_of,
     lose,
+    rows,
     statuses,
     take,
     taken,
@@ -120,6 +126,22 @@ def test_two_releases_at_once_starve_no_period(store: Store, clock: Clock) -> No
     clock.travel(minutes=1)
 
     assert taken(store, edited).period == "2026-03-03T07:30"
+
+
+def test_a_process_of_an_older_release_changes_no_kind(store: Store, clock: Clock) -> None:
+    early = msgspec.structs.replace(DAILY, schedule="0 6 * * *", retry=retry.parse("5m x 9"))
+    source = Path(store.db.path).with_name("tasks.py")
+    source.write_text("the newer release")
+    store.kinds.sync([early])
+    found = source.stat()
+    store.meta.put(sources=f"{found.st_mtime_ns} {found.st_size} {source}")
+    clock.travel(hours=18, minutes=1)
+
+    assert taken(store, DAILY).period == "2026-03-03T06:00"
+    assert store.kinds.ensure(DAILY).kind == early
+
+    source.write_text("and a newer one, which no tick has read yet")
+    assert store.kinds.ensure(DAILY).kind == DAILY
 
 
 def test_a_schedule_first_seen_in_the_future_is_seen_anew(store: Store, clock: Clock) -> None:
@@ -308,6 +330,159 @@ def test_a_request_for_a_kind_with_a_gap_waits_until_it_is_over(store: Store, cl
     assert store.queue(OWNER).claim(nonce()) is not None
 
 
+def test_a_small_step_back_of_the_clock_neither_hurries_a_gap_nor_stops_it(
+    store: Store, clock: Clock
+) -> None:
+    minute = msgspec.structs.replace(GAP, min_gap_us=60_000_000)
+    clock.travel(seconds=100)
+    finish(store, taken(store, minute))
+    clock.travel(seconds=-90)
+    store.tasks.enqueue(minute, Request())
+    clock.travel(seconds=61)
+    too_early = store.queue(OWNER).claim(nonce())
+    clock.travel(minutes=2)
+
+    assert too_early is None
+    assert finish(store, taken(store, minute))
+    clock.travel(hours=1)
+    assert finish(store, taken(store, minute))
+
+
+def test_a_success_that_a_clock_dated_before_the_one_it_followed_is_the_last(
+    store: Store, clock: Clock
+) -> None:
+    minute = msgspec.structs.replace(GAP, min_gap_us=60_000_000)
+    finish(store, taken(store, minute))
+    clock.travel(minutes=2)
+    finish(store, taken(store, minute))
+    (trigger,) = rows(store, "SELECT sql FROM sqlite_schema WHERE name = 'task_final'")
+    store.db.run("DROP TRIGGER task_final")
+    store.db.run("UPDATE task SET started_at = started_at - 300000000 WHERE id = 2")
+    store.db.run(trigger["sql"])
+    clock.travel(hours=1)
+
+    assert finish(store, taken(store, minute))
+
+
+def test_what_is_sent_back_keeps_no_gap_and_gives_none(store: Store, clock: Clock) -> None:
+    plan = msgspec.structs.replace(GAP, family="plan")
+    claim = taken(store, plan)
+    begin(ledger_of(store, plan, claim), "ann")
+    lose(store, claim)
+    again = taken(store, plan)
+    begin(ledger_of(store, plan, again), "ann")
+    finish(store, again)
+    clock.travel(hours=2)
+    store.items.settle(plan.name, "ann", "retry", "eve")
+
+    at_once = store.queue(OWNER).claim(nonce())
+    assert at_once is not None
+    store.queue(OWNER).finish(at_once, DONE)
+    clock.travel(hours=18)
+
+    assert taken(store, plan).period == f"after:{again.task}"
+
+
+def test_a_request_for_a_kind_with_a_gap_joins_the_one_that_waits(store: Store) -> None:
+    first = store.tasks.enqueue(GAP, Request(payload='{"x":1}', at=store.now() + HOUR_US))
+    second = store.tasks.enqueue(GAP, Request(payload='{"x":2}', priority=9))
+
+    assert (second.id, second.is_new) == (first.id, False)
+    assert second.task is not None
+    assert (second.task.payload, second.task.priority) == ('{"x":2}', 9)
+    assert second.task.due_at == store.now()
+
+
+def test_a_request_behind_a_run_with_a_gap_waits_for_its_success(
+    store: Store, clock: Clock
+) -> None:
+    claim = taken(store, GAP)
+    behind = store.tasks.enqueue(GAP, Request(payload='{"x":2}'))
+    joined = store.tasks.enqueue(GAP, Request(payload='{"x":3}'))
+    finish(store, claim)
+
+    assert (behind.is_new, joined.id, joined.is_new) == (True, behind.id, False)
+    assert store.queue(OWNER).claim(nonce()) is None
+    clock.travel(hours=20)
+    second = store.queue(OWNER).claim(nonce())
+    assert second is not None
+    assert (second.period, second.payload) == (f"after:{claim.task}", '{"x":3}')
+
+
+def test_a_request_behind_a_run_that_fails_for_good_is_its_next_attempt(store: Store) -> None:
+    claim = taken(store, GAP)
+    behind = store.tasks.enqueue(GAP, Request(payload='{"x":2}'))
+    finish(store, claim, FAILED)
+
+    next_one = store.queue(OWNER).claim(nonce())
+
+    assert next_one is not None
+    assert (next_one.task, next_one.period, next_one.attempt) == (behind.id, "after:0", 2)
+    assert next_one.root == claim.task
+    assert [row["code"] for row in store.tasks.notices()] == []
+
+
+def test_a_request_behind_a_run_that_is_tried_again_waits_for_that_attempt(
+    store: Store, clock: Clock
+) -> None:
+    kind = msgspec.structs.replace(GAP, retry=retry.parse("30m x 2"))
+    claim = taken(store, kind)
+    behind = store.tasks.enqueue(kind, Request(payload='{"x":2}'))
+    finish(store, claim, FAILED)
+    clock.travel(minutes=30)
+    again = store.queue(OWNER).claim(nonce())
+    assert again is not None
+    nothing_beside = store.queue(OWNER).claim(nonce())
+    store.queue(OWNER).finish(again, DONE)
+    clock.travel(hours=20)
+    after_all = store.queue(OWNER).claim(nonce())
+
+    assert (again.attempt, nothing_beside) == (2, None)
+    assert after_all is not None
+    assert (after_all.task, after_all.period) == (behind.id, f"after:{again.task}")
+
+
+def test_a_request_that_came_too_late_takes_no_later_one_with_it(
+    store: Store, clock: Clock
+) -> None:
+    late = store.tasks.enqueue(GAP, Request(start_before=store.now() + HOUR_US // 6))
+    clock.travel(minutes=20)
+    second = store.tasks.enqueue(GAP, Request())
+
+    assert (second.id != late.id, second.is_new) == (True, True)
+    assert store.queue(OWNER).claim(nonce()) is not None
+
+
+def test_a_call_of_a_kind_with_a_gap_adopts_no_request_that_came_too_late(
+    store: Store, clock: Clock
+) -> None:
+    store.tasks.enqueue(GAP, Request(start_before=store.now() + HOUR_US // 6))
+    clock.travel(minutes=20)
+
+    assert taken(store, GAP).expires_at is None
+
+
+def test_a_kind_with_a_gap_that_fails_every_day_has_its_attempts_and_its_alert_every_day(
+    store: Store, clock: Clock
+) -> None:
+    kind = msgspec.structs.replace(GAP, retry=retry.parse("30m x 3"))
+    queue = store.queue(OWNER)
+    attempts = []
+    for _ in range(3):
+        finish(store, taken(store, kind), FAILED)
+        attempts.append(1)
+        for _ in range(6):
+            clock.travel(minutes=30)
+            if claim := queue.claim(nonce()):
+                queue.enter(claim, "")
+                queue.finish(claim, FAILED)
+                attempts[-1] += 1
+        clock.travel(hours=21)
+
+    assert attempts == [3, 3, 3]
+    assert len(store.tasks.notices()) == 3
+
+
 def test_a_success_in_the_future_delays_by_one_gap_and_alerts_once(
     store: Store, clock: Clock
 ) -> None:
@@ -391,6 +566,15 @@ def test_a_lane_is_one_for_all_kinds_that_name_it(store: Store) -> None:
 
 
 # --- joining ------------------------------------------------------------------------------------
+
+
+def test_the_highest_priority_of_those_that_join_wins(store: Store) -> None:
+    store.tasks.enqueue(JOINED, Request(key="", priority=5))
+    store.tasks.enqueue(JOINED, Request(key="", priority=3))
+    joined = store.tasks.enqueue(JOINED, Request(key="", priority=7))
+
+    assert joined.task is not None
+    assert joined.task.priority == 7
 
 
 def test_requests_that_wait_join_and_lose_no_change(store: Store) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from sexton.core.errors import Fenced, UnknownTask
+from sexton.core.errors import Fenced, UnknownTask, UsageError
 from sexton.core.kind import InDoubt, Kind
 from sexton.core.ledger import Cap, Ended, Wanted
 from sexton.core.task import Claim
@@ -164,9 +164,9 @@ def test_a_probe_settles_what_it_saw(
     second = ledger_of(store, kind, taken(store, kind))
     begin(second, "ann")
 
-    assert second.probed("ann", answer).step == step
+    assert second.probed(Wanted("ann"), answer).step == step
     assert items(store) == {"ann": status}
-    assert second.probed("ann", False).step == "leave"
+    assert second.probed(Wanted("ann"), False).step == "leave"
 
 
 def test_a_parked_item_says_whom_it_waits_for(store: Store, claim: Claim) -> None:
@@ -193,7 +193,7 @@ def test_a_zombie_records_no_item_and_its_report_is_kept(store: Store, claim: Cl
     with pytest.raises(Fenced):
         zombie.advance([Ended("ann", "Done")], [Wanted("cy")])
     with pytest.raises(Fenced):
-        zombie.probed("ann", False)
+        zombie.probed(Wanted("ann"), False)
 
     assert items(store) == {"ann": "Parked", "ben": "Begun"}
     assert [text for _, text in store.tasks.late(claim.task)] == ["item ann ended late: Done"]
@@ -317,6 +317,48 @@ def test_an_item_that_is_tried_again_fills_the_slot_that_it_has(store: Store, cl
 
     assert capped(store, claim, "a") == "begin"
     assert capped(store, claim, "c") == "capped"
+
+
+@pytest.mark.parametrize("policy", ["retry", "probe"])
+def test_what_is_tried_again_on_the_next_day_needs_a_slot_of_that_day(
+    store: Store, clock: Clock, policy: InDoubt
+) -> None:
+    kind = msgspec.structs.replace(PLAN, schedule="59 23 * * *", in_doubt=policy)
+    cap = Cap(1, "email", "letters")
+    store.kinds.ensure(kind)
+    clock.travel(hours=11, minutes=59)
+    first = taken(store, kind)
+    ledger_of(store, kind, first, cap).advance([], [Wanted("x", "one@example.org")])
+    lose(store, first)
+    clock.travel(minutes=2)
+    ledger = ledger_of(store, kind, taken(store, kind), cap)
+    other = ledger.advance([], [Wanted("y", "one@example.org")])[0]
+    again = ledger.advance([], [Wanted("x", "one@example.org")])[0]
+    if again.step == "probe":
+        again = ledger.probed(Wanted("x", "one@example.org"), False)
+
+    assert (other.step, again.step) == ("begin", "capped")
+    assert [item.key for item in store.items.entries(kind.name, in_doubt=True)] == ["x"]
+
+
+def test_a_program_that_nobody_starts_again_is_sent_nothing_back(
+    store: Store, clock: Clock
+) -> None:
+    nightly = Kind(name="nightly", family="once", schedule="0 3 * * *")
+    store.kinds.ensure(nightly)
+    clock.travel(hours=16)
+    first = taken(store, nightly)
+    store.items.begin(first.task, "x")
+    lose(store, first)
+    second = taken(store, nightly)
+    store.items.begin(second.task, "x")
+    finish(store, second)
+
+    with pytest.raises(UsageError, match="no attempt at x is to come"):
+        store.items.settle("nightly", "x", "retry", "ann")
+
+    assert len(store.items.settle("nightly", "x", "done", "ann")) == 1
+    assert len(store.tasks.newest()) == 2
 
 
 @pytest.mark.parametrize(

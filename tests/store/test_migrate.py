@@ -7,6 +7,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -186,6 +187,65 @@ def test_a_store_that_vanished_is_told_from_a_first_start(tmp_path: Path) -> Non
         with pytest.raises(StoreMissing, match="was made before and has gone"):
             opened(url(tmp_path))
     assert not (tmp_path / "sexton.db").exists()
+
+
+def test_a_store_that_was_emptied_is_told_from_a_first_start(tmp_path: Path) -> None:
+    create_store(url(tmp_path)).close()
+    (tmp_path / "sexton.db").write_bytes(b"")
+
+    for opened in (open_store, create_store):
+        with pytest.raises(StoreMissing, match="was made before and has been emptied"):
+            opened(url(tmp_path))
+    assert (tmp_path / "sexton.db").read_bytes() == b""
+
+
+def test_an_empty_database_in_the_stores_place_is_no_first_start(tmp_path: Path) -> None:
+    create_store(url(tmp_path)).close()
+    (tmp_path / "sexton.db").unlink()
+    with closing(sqlite3.connect(tmp_path / "sexton.db")) as other:
+        other.execute("PRAGMA user_version = 0")
+        other.execute("CREATE TABLE soon (gone TEXT)")
+        other.execute("DROP TABLE soon")
+        other.commit()
+
+    for opened in (open_store, create_store):
+        with pytest.raises(StoreMissing, match="another file is there now"):
+            opened(url(tmp_path))
+
+
+def test_another_store_in_a_stores_place_is_not_taken_for_it(tmp_path: Path) -> None:
+    create_store(url(tmp_path)).close()
+    other = tmp_path / "other"
+    other.mkdir()
+    create_store(url(other)).close()
+    (other / "sexton.db").replace(tmp_path / "sexton.db")
+
+    with pytest.raises(StoreMissing, match="is another one than was made here") as refused:
+        open_store(url(tmp_path))
+    assert "delete" in refused.value.hint
+
+    Path(migrate.marker_path(str(tmp_path / "sexton.db"))).unlink()
+    open_store(url(tmp_path)).close()
+
+
+def test_a_restored_backup_is_the_store_that_was_made_here(tmp_path: Path) -> None:
+    made = create_store(url(tmp_path))
+    made.upkeep.backup(str(tmp_path / "copy.db"))
+    made.close()
+    (tmp_path / "copy.db").replace(tmp_path / "sexton.db")
+
+    open_store(url(tmp_path)).close()
+
+
+def test_a_store_that_was_moved_without_its_marker_gets_one(tmp_path: Path) -> None:
+    made = create_store(url(tmp_path))
+    marker = Path(migrate.marker_path(str(tmp_path / "sexton.db")))
+    text = marker.read_text()
+    marker.unlink()
+    made.mark()
+    made.close()
+
+    assert marker.read_text() == text
 
 
 def test_a_place_where_no_store_was_is_told_to_make_one(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import apsw
 import msgspec
 import pytest
 
+from sexton.core import retry
 from sexton.core.kind import CatchUp, Kind
 from sexton.store.store import Store
 from sexton.store.tasks import Request
@@ -123,6 +124,39 @@ def test_a_backlog_gives_way_to_the_newest_and_never_bursts(store: Store, clock:
 
     assert periods(store) == ["2026-03-02T17:00"]
     assert statuses(store)[:4] == ["Aborted/superseded"] * 4
+
+
+def test_a_failure_whose_retry_gives_way_to_the_next_period_is_an_alert(
+    store: Store, clock: Clock
+) -> None:
+    kind = msgspec.structs.replace(HOURLY, retry=retry.parse("1h x 3"), expires_us=4 * HOUR_US)
+    store.kinds.ensure(kind)
+    for _ in range(4):
+        clock.travel(hours=1)
+        store.rounds.schedule()
+        finish(store, taken(store, kind), FAILED)
+
+    texts = [row["text"] for row in store.tasks.notices()]
+    assert [text.split(" ")[2] for text in reversed(texts)] == [
+        "2026-03-02T13:00",
+        "2026-03-02T14:00",
+        "2026-03-02T15:00",
+    ]
+
+
+def test_all_asks_for_no_period_that_has_expired(store: Store, clock: Clock) -> None:
+    kind = with_catch_up("all", expires_us=3 * HOUR_US)
+    store.kinds.ensure(kind)
+    clock.travel(days=2, minutes=20)
+
+    assert [task.period for task in store.rounds.schedule()] == [
+        "2026-03-04T10:00",
+        "2026-03-04T11:00",
+        "2026-03-04T12:00",
+    ]
+    missed = [task for task in store.tasks.newest() if task.period.startswith("missed:")]
+    assert [task.counts for task in missed] == ['{"missed":45}']
+    assert store.tasks.notices() == []
 
 
 def test_two_ticks_at_once_ask_once(store: Store, clock: Clock) -> None:
@@ -309,6 +343,37 @@ def test_a_retry_that_was_asked_for_in_the_future_waits_for_its_pause_alone(
     (waits,) = store.tasks.newest(status="Pending")
 
     assert waits.due_at == store.now() + HOUR_US // 2
+
+
+def test_a_period_that_a_wrong_clock_gave_up_runs_when_it_truly_comes(
+    store: Store, clock: Clock
+) -> None:
+    kind = msgspec.structs.replace(DAILY, expires_us=4 * HOUR_US)
+    store.kinds.ensure(kind)
+    clock.travel(hours=49)
+    store.rounds.mark_tick("host-a")
+    store.rounds.schedule()
+    clock.travel(hours=-49)
+    store.rounds.mark_tick("host-a")
+    clock.travel(hours=43, minutes=31)
+
+    assert [task.period for task in store.rounds.schedule()] == ["2026-03-04T07:30"]
+    assert taken(store, kind).period == "2026-03-04T07:30"
+
+
+def test_a_suspicion_of_the_future_lasts_no_longer_than_any_other(
+    store: Store, clock: Clock
+) -> None:
+    clock.travel(days=365)
+    store.sweeps.suspect()
+    clock.travel(days=-365)
+    store.rounds.mark_tick("host-a")
+    clock.travel(days=365)
+    store.rounds.mark_tick("host-a")
+    clock.travel(days=-365)
+    store.rounds.mark_tick("host-a")
+
+    assert store.sweeps.suspected_since() == store.now()
 
 
 def test_a_lease_from_the_future_lapses_in_time(store: Store, clock: Clock) -> None:

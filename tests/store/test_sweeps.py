@@ -10,7 +10,21 @@ from sexton.store.store import Store
 from sexton.store.tasks import Request
 from sexton.testing.clock import Clock
 from sexton.work.holder import nonce
-from tests.store.kit import ASKED, DONE, FAILED, JOINED, OWNER, finish, lose, rows, statuses, taken
+from tests.store.kit import (
+    ASKED,
+    DONE,
+    FAILED,
+    JOINED,
+    OWNER,
+    PLAN,
+    begin,
+    finish,
+    ledger_of,
+    lose,
+    rows,
+    statuses,
+    taken,
+)
 
 REBOOT = Kind(name="reboot", key="", ends_with_reboot=True)
 
@@ -122,3 +136,28 @@ def test_an_alert_asks_for_its_delivery_where_somebody_wants_to_hear(store: Stor
     (task,) = store.tasks.newest(status="Pending")
     assert (task.kind, task.asked_by) == ("sexton.notify", "alert")
     assert '"code":"failed"' in task.payload
+
+
+def test_what_is_sent_back_and_fails_again_is_an_alert_of_its_own(
+    store: Store, clock: Clock
+) -> None:
+    plan = msgspec.structs.replace(PLAN, retry=retry.Retry())
+    store.kinds.ensure(plan)
+    clock.travel(hours=20)
+    first = taken(store, plan)
+    begin(ledger_of(store, plan, first), "ann")
+    lose(store, first)
+    second = taken(store, plan)
+    begin(ledger_of(store, plan, second), "ann")
+    finish(store, second, FAILED)
+    store.items.settle(plan.name, "ann", "retry", "eve")
+    queue = store.queue(OWNER)
+    again = queue.claim(nonce())
+    assert again is not None
+    queue.enter(again, "")
+    queue.finish(again, FAILED)
+
+    assert [row["name"] for row in store.tasks.notices()] == [
+        f"failed:{first.task}:{again.period}",
+        f"failed:{first.task}",
+    ]

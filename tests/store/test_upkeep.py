@@ -6,6 +6,7 @@ import os
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
@@ -14,7 +15,7 @@ import pytest
 from sexton.core.errors import ConfigurationError, StoreError
 from sexton.core.kind import Kind
 from sexton.core.ledger import Cap, Wanted
-from sexton.store import open_store
+from sexton.store import open_store, upkeep
 from sexton.store.store import Store
 from sexton.store.tasks import Request
 from sexton.testing.clock import Clock
@@ -59,6 +60,50 @@ def test_a_backup_of_a_live_store_is_whole_and_of_one_moment(store: Store, tmp_p
     assert len(list(copy.kv.scan())) == 200
     assert statuses(copy) == ["Running"]
     copy.close()
+
+
+def test_a_backup_ends_however_often_others_write(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(300):
+        store.kv.put(f"key {number}", '"' + "x" * 20_000 + '"')
+    other = open_store(store.url)
+    real_copy, steps = apsw.Connection.backup, []
+
+    class Copy:
+        """The library's copy, with a write of another process before each step."""
+
+        def __init__(self, copy: apsw.Backup) -> None:
+            self._copy = copy
+
+        def __enter__(self) -> Copy:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._copy.finish()
+
+        @property
+        def done(self) -> bool:
+            return self._copy.done
+
+        def step(self, pages: int) -> None:
+            steps.append(pages)
+            other.kv.put("written meanwhile", str(len(steps)))
+            assert len(steps) < 100, "each write begins the copy anew"
+            self._copy.step(pages)
+
+    class Target(apsw.Connection):
+        def backup(self, *names: Any) -> Any:
+            return Copy(real_copy(self, *names))
+
+    monkeypatch.setattr(upkeep, "Target", Target)
+    store.upkeep.backup(str(tmp_path / "copy.db"))
+    copy = open_store(f"sqlite:///{tmp_path}/copy.db")
+
+    assert len(steps) > 1
+    assert copy.kv.get("written meanwhile") is None
+    copy.close()
+    other.close()
 
 
 def test_a_restored_backup_works_as_the_store_did(store: Store, tmp_path: Path) -> None:
@@ -127,6 +172,36 @@ def test_what_is_long_over_goes_and_the_newest_success_stays(store: Store, clock
         "2026-03-06T07:30",
     ]
     assert len(rows(store, "SELECT * FROM item")) == 4
+
+
+def test_a_forced_run_is_no_reason_to_forget_the_period_that_guards(
+    store: Store, clock: Clock
+) -> None:
+    yearly = msgspec.structs.replace(PLAN, schedule="30 7 3 3 *")
+    store.kinds.ensure(yearly)
+    run_day(store, clock, yearly, "ann", "ben")
+    forced = taken(store, yearly, force="two were missing")
+    begin(ledger_of(store, yearly, forced), "ann")
+    done(ledger_of(store, yearly, forced), "ann")
+    finish(store, forced)
+    clock.travel(days=150)
+    store.upkeep.prune(90)
+
+    assert code(store, yearly) == "complete"
+
+
+def test_a_success_that_a_wrong_clock_dated_ahead_forgets_no_other(
+    store: Store, clock: Clock
+) -> None:
+    store.kinds.ensure(DAILY)
+    run_day(store, clock, DAILY)
+    clock.travel(days=3650)
+    finish(store, taken(store, DAILY))
+    clock.travel_to(MORNING)
+    clock.travel(hours=3)
+    store.upkeep.prune(1)
+
+    assert code(store, DAILY) == "complete"
 
 
 def test_a_kind_that_is_done_seldom_is_still_done_once(store: Store, clock: Clock) -> None:

@@ -144,7 +144,12 @@ DELETE FROM item WHERE (scope, key) IN (
                OR NOT EXISTS (SELECT 1 FROM task AS success
                               WHERE success.kind = last.kind AND success.target = last.target
                                 AND success.key = last.key AND success.status = 'Complete'
-                                AND (success.root = last.root OR success.id > last.id))))
+                                AND (success.root = last.root
+                                     OR CASE WHEN last.period_at IS NULL
+                                             THEN success.id > last.id
+                                                  AND success.period NOT LIKE 'again:%'
+                                             ELSE success.period_at > last.period_at
+                                                  AND success.period_at <= :now END))))
     LIMIT :limit)
 RETURNING key;
 

@@ -8,5 +8,9 @@ ON CONFLICT (name) DO UPDATE SET at = :now, text = :text;
 -- name: put_once
 INSERT INTO mark (name, at, text) VALUES (:name, :now, :text) ON CONFLICT (name) DO NOTHING;
 
+-- name: not_ahead
+-- No mark stands in the future once the clock went back.
+UPDATE mark SET at = :now WHERE at > :now;
+
 -- name: clear
 DELETE FROM mark WHERE name = :name;

@@ -20,19 +20,34 @@ RETURNING *;
 
 -- name: join_pending
 -- A request joins the one that waits: last payload, earliest moment, highest priority win.
--- Kept by: task_one_waits has at most one such row.
+-- Kept by: task_one_waits and task_once_a_period have at most one such row.
 UPDATE task
 SET payload = :payload,
     due_at = min(due_at, :due_at),
     priority = max(priority, :priority),
     expires_at = CASE WHEN expires_at IS NULL OR :expires_at IS NULL THEN NULL
                       ELSE max(expires_at, :expires_at) END
-WHERE kind = :kind AND target = :target AND key = :key AND period = '' AND status = 'Pending'
+WHERE kind = :kind AND target = :target AND key = :key AND period = :period
+  AND status = 'Pending'
 RETURNING *;
+
+-- name: follow_attempt
+-- The request that waits behind a run goes on waiting behind its next attempt.
+UPDATE task SET period = 'after:' || :next, due_at = max(due_at, :due_at)
+WHERE kind = :kind AND target = :target AND key = :key AND period = 'after:' || :id
+  AND status = 'Pending' AND attempt = 1;
+
+-- name: become_attempt
+-- The request that waited behind a run is the next attempt at its period, since that failed.
+UPDATE task SET period = :period, attempt = :attempt, retry_of = :id, root = :root,
+    due_at = CASE WHEN due_at <= :gap_ends_at THEN :now ELSE due_at END
+WHERE kind = :kind AND target = :target AND key = :key AND period = 'after:' || :id
+  AND status = 'Pending' AND attempt = 1;
 
 -- name: pending_of_key
 SELECT * FROM task
-WHERE kind = :kind AND target = :target AND key = :key AND period = '' AND status = 'Pending';
+WHERE kind = :kind AND target = :target AND key = :key AND period = :period
+  AND status = 'Pending';
 
 -- name: chain
 -- All attempts of one period, oldest first.
@@ -48,13 +63,20 @@ ORDER BY period_at DESC, id DESC LIMIT 1;
 -- The success that started last, of those that are newer than the last one dated in the future.
 SELECT * FROM task
 WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete' AND id > :after
+  AND period NOT LIKE 'again:%'
 ORDER BY started_at DESC, id DESC LIMIT 1;
+
+-- name: success_after
+-- The success whose period says that it followed this one, whatever the clock dated it.
+SELECT * FROM task
+WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete'
+  AND period = 'after:' || :id;
 
 -- name: success_ahead
 -- The newest success that is dated later than :until, which is now or a little later.
 SELECT * FROM task
 WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete'
-  AND started_at > :until AND id > :after
+  AND started_at > :until AND id > :after AND period NOT LIKE 'again:%'
 ORDER BY id DESC LIMIT 1;
 
 -- name: periods_with_rows
@@ -84,12 +106,19 @@ WHERE status = 'Pending' AND id = (
       AND coalesce(json_extract(kind.definition, '$.family'), 'task') <> 'once'
       AND NOT EXISTS (SELECT 1 FROM task AS runs
                       WHERE runs.lane = waits.lane AND runs.status = 'Running')
-      AND (kind.min_gap_us = 0 OR NOT EXISTS (
+      -- What a person sent back of an earlier run keeps no gap, and gives none.
+      AND (kind.min_gap_us = 0 OR waits.period LIKE 'again:%' OR NOT EXISTS (
            SELECT 1 FROM task AS success
            WHERE success.kind = waits.kind AND success.target = waits.target
              AND success.key = waits.key AND success.status = 'Complete'
-             AND success.started_at <= :now AND success.started_at > :now - kind.min_gap_us)
+             AND success.period NOT LIKE 'again:%'
+             AND success.started_at <= :now + :ahead_us
+             AND success.started_at > :now - kind.min_gap_us)
            AND coalesce(kind.future_seen_at <= :now - kind.min_gap_us, TRUE))
+      -- A request that came while another ran waits until that one's attempts are over.
+      AND NOT EXISTS (SELECT 1 FROM task AS first
+                      WHERE waits.period LIKE 'after:%' AND first.status IN ('Pending', 'Running')
+                        AND first.id = CAST(substr(waits.period, 7) AS INTEGER))
       AND (SELECT count(*) FROM task AS here
            WHERE here.status = 'Running' AND json_extract(here.owner, '$.host') = :host
              -- What runs in its caller's process takes no place of the tick's.
@@ -189,6 +218,13 @@ SELECT max(coalesce((SELECT asked_at FROM task WHERE id = (SELECT max(id) FROM t
            coalesce((SELECT asked_at FROM task WHERE status = 'Pending' AND due_at > :now
                      AND coalesce(period_at, 0) <= :now ORDER BY due_at DESC LIMIT 1), 0)) AS at;
 
+-- name: forget_ahead
+-- What a clock that ran ahead said of moments that are yet to come: that they were missed. They
+-- never began, and shall be asked for when they come.
+DELETE FROM task
+WHERE period_at > :now AND status = 'Aborted' AND reason IN ('expired', 'superseded')
+  AND started_at IS NULL AND attempt = 1 AND ended_at > :now;
+
 -- name: lease_ahead
 UPDATE task SET lease_at = min(lease_at, :lease_at), started_at = min(started_at, :now)
 WHERE status = 'Running' AND (lease_at > :lease_at OR started_at > :now);
@@ -231,7 +267,9 @@ INSERT INTO request (id, task, at) VALUES (:id, :task, :now) ON CONFLICT DO NOTH
 
 -- name: prune_tasks
 -- Final rows that no guard, gap or alert can still ask for: older than the bound, and of no period,
--- or followed by a success of another chain. So a kind's newest success and what came after it stay.
+-- or followed by a success that a guard finds instead. For a moment of a schedule that is the
+-- success of a later moment, which has come: a forced run, or one that a wrong clock dated ahead,
+-- says nothing of it. So a kind's newest success and what came after it stay.
 DELETE FROM task WHERE id IN (
     SELECT old.id FROM task AS old
     WHERE old.status IN ('Complete', 'Aborted') AND old.ended_at < :before
@@ -244,8 +282,11 @@ DELETE FROM task WHERE id IN (
                       WHERE live.root = old.root AND live.status IN ('Pending', 'Running'))
       AND (old.period = '' OR EXISTS (SELECT 1 FROM task AS newer
                   WHERE newer.kind = old.kind AND newer.target = old.target
-                    AND newer.key = old.key AND newer.id > old.id AND newer.root <> old.root
-                    AND newer.status = 'Complete'))
+                    AND newer.key = old.key AND newer.root <> old.root
+                    AND newer.status = 'Complete'
+                    AND CASE WHEN old.period_at IS NULL
+                             THEN newer.id > old.id AND newer.period NOT LIKE 'again:%'
+                             ELSE newer.period_at > old.period_at AND newer.period_at <= :now END))
     ORDER BY old.id LIMIT :limit)
 RETURNING id;
 
