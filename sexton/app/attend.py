@@ -5,6 +5,7 @@ A long task must not hold up what falls due meanwhile, even where nothing starts
 
 from __future__ import annotations
 
+import math
 import time
 
 import msgspec
@@ -16,6 +17,7 @@ from sexton.store.sqlite import Database
 from sexton.store.sweeps import Sweeps
 from sexton.work.sweep import sweep
 
+PATIENCE_SHARE = 0.2  # of a lease: how long a look may wait for what others left to end
 LOOK_S = 1.0  # how often a tick with running tasks looks around
 
 
@@ -68,11 +70,11 @@ class Found(msgspec.Struct, frozen=True):
     asked: int
 
 
-def look_around(store_here: Here, starter: Starter) -> Found:
+def look_around(store_here: Here, starter: Starter, patience_s: float = math.inf) -> Found:
     """Sweep, drain the outboxes, expire, schedule; tell of what was settled."""
     store = store_here.store
     others = _Others(store.db, store_here.owner)
-    swept = sweep(others, store_here.here, store.now(), store_here.grace_s)
+    swept = sweep(others, store_here.here, store.now(), store_here.grace_s, patience_s)
     drained = store.outboxes.drain()
     for task in [*swept, *store.rounds.expire()]:
         if task.reason:
@@ -111,7 +113,8 @@ class Beside:
 
     def _look(self) -> None:
         try:
-            look_around(self._here, self._starter)
+            # The leases of what runs here are renewed after this.
+            look_around(self._here, self._starter, self._here.lease_s * PATIENCE_SHARE)
         except StoreError:
             return  # what runs goes on, and the next look may reach the store
 

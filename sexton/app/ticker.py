@@ -105,11 +105,15 @@ def means(store: Store, place: Place) -> Means:
         here = Here(store)
         if not here.guard().enter(claim):
             return Result(status=ABORTED, reason="lost", outcome="settled before it began")
+        ours = os.getpid()
         try:
             return run_claimed(here, claim, body)[0]
         # Foreign code: what it raises, SystemExit too, is recorded, and the tick goes on.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             return Result(status=ABORTED, reason="failed", outcome=said(error))
+        finally:
+            if os.getpid() != ours:  # a child that the body forked, and let return, is no tick
+                os._exit(0)
 
     settings = store.settings
     return Means(

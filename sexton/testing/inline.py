@@ -44,7 +44,8 @@ def _means(app: Sexton, here: Here) -> Means:
     def definition(claim: Claim) -> Kind:
         return msgspec.structs.replace(usual.kind(claim), isolation="inline")
 
-    return usual._replace(kind=definition, inline=lambda claim: _run(app, here, claim))
+    # One at a time, since beside a program that runs nothing runs inline.
+    return usual._replace(kind=definition, inline=lambda claim: _run(app, here, claim), parallel=1)
 
 
 def _run(app: Sexton, here: Here, claim: Claim) -> Result:

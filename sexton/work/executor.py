@@ -9,6 +9,7 @@ one thread watches all of them: output, deadline, abort, lease.
 
 from __future__ import annotations
 
+import os
 import select
 import time
 from collections.abc import Callable
@@ -96,8 +97,10 @@ class Executor:
         self._means = means
         self._attendant = attendant or Nobody()
         self._runs: list[Run] = []
+        self._unentered: list[Claim] = []
         self._looked_s = time.monotonic()
         self._tally = Tally()
+        self._pid = os.getpid()
 
     def execute(self, until: Callable[[], bool]) -> Tally:
         is_hungry = True
@@ -117,8 +120,10 @@ class Executor:
                 self._runs = [run for run in self._runs if not self._is_over(run)]
                 is_hungry |= len(self._runs) < running
         finally:
-            for run in self._runs:
-                run.process.end()
+            # A child that an inline body forked, and let return, ends nothing of ours.
+            if os.getpid() == self._pid:
+                for run in self._runs:
+                    run.process.end()
 
     def _claim_all(self, until: Callable[[], bool]) -> None:
         """Begin what is due, as far as there is room."""
@@ -138,9 +143,13 @@ class Executor:
             return None
 
     def _begin(self, claim: Claim) -> None:
-        """Start a claim's process; or run it here, or fail it."""
+        """Start a claim's process; or run it here, or fail it.
+
+        Here only while nothing else runs: meanwhile nobody would look after that.
+        """
         kind = self._means.kind(claim)
-        if kind.isolation == "inline" and kind.family != "command" and self._means.inline:
+        is_inline = kind.isolation == "inline" and kind.family != "command" and not self._runs
+        if is_inline and self._means.inline:
             self._finish(claim, self._means.inline(claim), None)
             return
         try:
@@ -152,9 +161,12 @@ class Executor:
             return
         try:
             holds = self._queue.enter(claim, encode_leader(process.pid, process.start))
-        except BaseException:
+        except BaseException as error:
             process.end()  # it still waits for its task, and has begun nothing
-            raise
+            if not isinstance(error, StoreError) or not self._runs:
+                raise
+            self._unentered.append(claim)  # given back when the store answers again
+            return
         if holds:
             self._runs.append(Run(claim, kind, process, self._means))
         else:
@@ -166,6 +178,7 @@ class Executor:
             return False
         self._looked_s = time.monotonic()
         try:
+            self._give_back()
             answers = self._queue.renew([run.claim for run in self._runs])
         except StoreError:
             for run in self._runs:
@@ -174,6 +187,15 @@ class Executor:
         for run, answer in zip(self._runs, answers, strict=True):
             run.look(answer.holds, answer.abort_by)
         return True
+
+    def _give_back(self) -> None:
+        """End the claims that could not be entered: as lost before they began, which counts as no
+        attempt, so that they are asked for again at once."""
+        while self._unentered:
+            why = "the store did not answer when it was to begin"
+            result = Result(status=ABORTED, reason="lost", outcome=why)
+            self._queue.finish(self._unentered[-1], result)
+            self._unentered.pop()
 
     def _is_over(self, run: Run) -> bool:
         """Move a run along; True once its end is written.

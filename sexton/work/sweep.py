@@ -9,6 +9,8 @@ Runs in every tick and before every direct call; two sweeps at once settle each 
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Protocol
 
 from sexton.core import sweep as judge
@@ -35,15 +37,24 @@ class Sweeps(Protocol):
     def trust(self) -> None: ...
 
 
-def sweep(sweeps: Sweeps, here: Owner, now: Instant, grace_s: float) -> list[Task]:
-    """Settle every lost task; return the rows as they ended."""
+def sweep(
+    sweeps: Sweeps, here: Owner, now: Instant, grace_s: float, patience_s: float = math.inf
+) -> list[Task]:
+    """Settle every lost task; return the rows as they ended.
+
+    Who has tasks of its own to mind has little `patience_s`: that long, about, it waits for others
+    to end, and what is left then is for the next sweep.
+    """
+    until_s = time.monotonic() + patience_s
     running = sweeps.running()
     seen = [(task, owners.judge(decode_owner(task.owner), here)) for task in running]
     is_doubtful = _doubt_ourselves(sweeps, seen, now)
     settled = []
     for task, sight in seen:
+        if time.monotonic() >= until_s:
+            break
         if judge.is_lost(task, sight, now) and not (sight == "unknown" and is_doubtful):
-            settled.append(settle(sweeps, task, sight, here, grace_s))
+            settled.append(settle(sweeps, task, sight, here, min(grace_s, patience_s)))
     return [task for task in settled if task]
 
 

@@ -140,6 +140,55 @@ def test_limits_hold_for_the_tasks_process_alone(shop: Shop) -> None:
 # --- inside the tick ---
 
 
+def test_an_inline_task_beside_one_that_runs_has_a_process_so_that_nobody_waits_for_it(
+    shop: Shop,
+) -> None:
+    shop.declare(
+        """
+        @app.task(priority=9)
+        def long() -> None:
+            while not Path("go").exists():
+                time.sleep(0.05)
+            did("long ended")
+
+        @app.task(isolation="inline")
+        def quick() -> None:
+            Path("quick").write_text(str(os.getpid()))
+            Path("go").touch()
+        """
+    )
+    ask(shop, "long")
+    ask(shop, "quick")
+    tick = shop.start("tick")
+    done = finish(tick)
+
+    assert done.returncode == 0, done.stderr
+    assert shop.ends() == ["Complete", "Complete"]
+    assert int(shop.file("quick").read_text()) != tick.pid
+
+
+def test_a_child_that_an_inline_body_forks_and_lets_return_is_no_second_tick(shop: Shop) -> None:
+    shop.declare(
+        """
+        @app.task(isolation="inline", priority=9)
+        def forks() -> None:
+            did("child" if os.fork() == 0 else "parent")
+
+        @app.task(isolation="inline")
+        def after() -> None:
+            did("after")
+        """
+    )
+    ask(shop, "forks")
+    ask(shop, "after")
+    done = shop.tick()
+    shop.until(lambda: shop.effects()["child"] == 1)
+
+    assert done.stderr == ""
+    assert shop.effects() == {"parent": 1, "child": 1, "after": 1}
+    assert shop.ends() == ["Complete", "Complete"]
+
+
 def test_an_inline_task_runs_in_the_tick_and_its_failure_stops_nobody(shop: Shop) -> None:
     shop.declare(
         """

@@ -261,6 +261,29 @@ def test_an_end_that_the_store_did_not_take_is_told_again(bench: Bench, shop: Sh
     assert shop.store.tasks.output(task).head == b"out\n"
 
 
+def test_a_store_that_is_busy_at_an_entry_ends_nothing_that_runs(bench: Bench, shop: Shop) -> None:
+    class Hiccup(StoreQueue):
+        entries = 0
+
+        def enter(self, claim: Claim, leader: str) -> bool:
+            Hiccup.entries += 1
+            if Hiccup.entries == 2:
+                raise StoreError("held by another program")
+            return super().enter(claim, leader)
+
+    bench.queue = Hiccup(shop.store.db, shop.store.settings, OWNER, "any")
+    wait = "while [ ! -e $DIR/second ]; do sleep 0.05; done"
+    first = bench.ask("first", f"echo x >>$DIR/begun; {wait}", priority=1)
+    second = bench.ask("second", "touch $DIR/second")
+
+    assert bench.run().complete == 2
+    assert bench.end(first).startswith("Complete/")
+    assert shop.file("begun").read_text() == "x\n"
+    assert bench.end(second).startswith("Aborted/lost: the store did not answer when it was to")
+    assert shop.ends("second") == ["Aborted/lost", "Complete"]
+    assert shop.store.tasks.newest(kind="second")[0].spent == 0
+
+
 def test_a_loop_that_fails_leaves_no_process(bench: Bench, shop: Shop) -> None:
     class Broken(StoreQueue):
         def log(self, *_: object) -> None:

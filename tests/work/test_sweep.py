@@ -202,6 +202,44 @@ def test_a_program_whose_start_was_not_yet_written_down_is_found_by_its_cookie(
     assert shop.ends() == ["Aborted/lost", "Pending"]
 
 
+def test_who_has_tasks_of_its_own_waits_little_for_what_others_left(shop: Shop) -> None:
+    stubborn = "trap '' TERM; echo ready; while true; do sleep 1000; done"
+    left: list[subprocess.Popen[str]] = []
+    for number in range(3):
+        taken = claim(shop, dead(), f"work{number}")
+        left.append(
+            subprocess.Popen(
+                ["setsid", "sh", "-c", stubborn],
+                env={"PATH": os.defpath, COOKIE: taken.nonce},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        assert left[-1].stdout is not None
+        assert line_from(left[-1].stdout.fileno()) == "ready"
+    sweeps, now = shop.store.sweeps, shop.store.now()
+
+    first = sweep(sweeps, HERE, now, grace_s=1000.0, patience_s=0.2)
+    rest = sweep(sweeps, HERE, now, grace_s=0.1)
+
+    assert (len(first), len(rest)) == (1, 2)
+    for process in left:
+        process.wait(BOUND_S)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_a_call_that_finds_a_lapsed_lease_of_another_host_minds_the_doubt(shop: Shop) -> None:
+    for number in range(8):
+        claim(shop, ELSEWHERE, f"work{number}")
+    shop.travel(seconds=LEASE_S + 1)
+    holders = shop.store.guard(encode_owner(HERE)).holders(Kind(name="work0"), "1")
+
+    assert len(holders) == 1
+    assert sweep_lane(shop.store.sweeps, holders, HERE, shop.store.now(), GRACE_S) == []
+    assert ended(shop, holders[0].id) == "Running"
+
+
 def test_a_stranger_is_not_touched(shop: Shop) -> None:
     claim(shop, dead())
     process, child = group_with("the cookie of another claim")
