@@ -2,16 +2,24 @@
 
 Inside what `sexton once`, or a command kind, runs (SEXTON_TASK tells which task it is):
 
+    code=0
     for id in $(subscribers); do
-        if sexton item begin "$id"; then
-            send "$id" && sexton item done "$id" || sexton item failed "$id"
-        fi
+        sexton item begin "$id"
+        case $? in
+            0) ;;            # yours: do it
+            1) continue ;;   # somebody did it, or does it
+            *) exit 1 ;;     # it could not be asked: fail, and let the next attempt go on
+        esac
+        if send "$id"; then sexton item done "$id"; else sexton item failed "$id"; code=1; fi
     done
+    exit $code
 
 `begin` answers with exit code 0 where the item is yours to do, on disk, and 1 where it is not:
-done before, in doubt, or somebody else's. After a crash the next attempt skips what is done. An
-item that failed is begun again by the next attempt, unless --for-good. What has ended stays as it
-ended: saying otherwise changes nothing, and is answered with 1.
+done before, in doubt, or somebody else's. Any other code says nothing about the item, and is no
+reason to go on to the next one. After a crash the next attempt skips what is done. An item that
+failed is begun again by the next attempt, unless --for-good; there is a next attempt only if the
+program itself ends with another code than 0. What has ended stays as it ended: saying otherwise
+changes nothing, and is answered with 1.
 
 As JSON: begin {"key", "is_yours", "why", "tries"}; done and failed {"key", "status"}.
 """
