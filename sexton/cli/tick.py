@@ -1,9 +1,10 @@
 """One pass: sweep, schedule, run until nothing is due, exit.
 
-Cron, a systemd timer or a Kubernetes CronJob starts it every minute; sexton install prints how:
+Cron, a systemd timer or a Kubernetes CronJob starts it every minute. `sexton install` writes the
+line with the paths that are right here, since cron looks for programs in /usr/bin and /bin only:
 
-    * * * * *  cd /srv/shop && sexton tick
-    * * * * *  cd /srv/shop && sexton tick --for 55s
+    * * * * *  cd /srv/shop && /srv/shop/.venv/bin/sexton tick
+    * * * * *  cd /srv/shop && /srv/shop/.venv/bin/sexton tick --for 55s
 
 Any number may run at once. With --for it lingers, and starts what is asked for within
 milliseconds. It prints nothing unless a task ended otherwise than Complete: a line on stderr for
