@@ -1,7 +1,7 @@
 """A page of the documentation as what can be run: its blocks, their files, their moments.
 
 An order is an HTML comment on a line of its own, above the block that it is for. A reader does not
-see it. Several are obeyed in their order:
+see it, so what it does has to stand in the text as well. Several are obeyed in their order:
 
     <!-- file: tasks.py -->             the block is this file; it is written now
     <!-- clock: 2026-11-22T07:30Z -->   the store's clock stands at this moment from here on
@@ -25,12 +25,16 @@ _FENCE = re.compile(r"(`{3,})([\w{}-]*)\s*")
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block: its language, its text, the line that its fence is on, its orders."""
+    """One fenced block: its language, its text, the line that its fence is on, its orders.
+
+    `above`: what a reader has read since the block before it.
+    """
 
     language: str
     text: str
     line: int
     orders: tuple[tuple[str, str], ...] = ()
+    above: str = ""
 
     @property
     def is_run(self) -> bool:
@@ -50,14 +54,17 @@ def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order; raises ValueError for one that is not closed."""
     found: list[Block] = []
     orders: list[tuple[str, str]] = []
+    above: list[str] = []
     lines = iter(enumerate(page.read_text(encoding="utf-8").splitlines(), 1))
     for number, line in lines:
         if order := _ORDER.fullmatch(line.strip()):
             orders.append((order[1], order[2] or ""))
         elif fence := _FENCE.fullmatch(line):
             body = _until(fence[1], lines, f"{name_of(page)}:{number}")
-            found.append(Block(fence[2], body, number, tuple(orders)))
-            orders = []
+            found.append(Block(fence[2], body, number, tuple(orders), "\n".join(above)))
+            orders, above = [], []
+        else:
+            above.append(line)
     return found
 
 

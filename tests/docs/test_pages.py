@@ -65,6 +65,24 @@ def test_a_page_begins_with_its_one_title(page: Path) -> None:
     assert page.read_text("utf-8").startswith(titles[0])
 
 
+@pytest.mark.parametrize("page", ALL)
+def test_a_reader_is_told_of_every_file_that_a_page_writes(page: Path) -> None:
+    for block in blocks(page):
+        for order, told in block.orders:
+            if order == "file":
+                assert f"`{told}`" in block.above, f"{name_of(page)}:{block.line}: {told}"
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_a_reader_is_told_of_every_command_that_a_page_runs_first(page: Path) -> None:
+    shown = re.sub(r"<!--.*?-->", "", page.read_text("utf-8"))
+    for block in blocks(page):
+        for order, told in block.orders:
+            if order == "first" and told.startswith("sexton "):
+                command = " ".join(told.split()[:2])
+                assert command in shown, f"{name_of(page)}:{block.line}: {told}"
+
+
 def test_decisions_are_numbered_without_a_gap_and_short() -> None:
     records = sorted((DOCS / "decisions").glob("0*.md"))
 
