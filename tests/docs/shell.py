@@ -29,8 +29,7 @@ class Shell:
             if order == "clock":
                 self.set_clock(told)
             elif order == "first":
-                done = self._done(["bash", "-c", told])
-                assert done.returncode == 0, f"{self.page}:{block.line}: {told}: {done.stdout}"
+                self.say(told)
             elif order == "file":
                 self._write(told, block.text)
         if block.language == "console":
@@ -46,6 +45,12 @@ class Shell:
         store = open_store(f"sqlite:///{self.place / 'sexton.db'}")
         store.db.set_clock(f"frozen:{instant.parse_iso(moment)}")
         store.close()
+
+    def say(self, command: str) -> str:
+        """Run a command that has to succeed; return what it says."""
+        done = self._done(["bash", "-c", command])
+        assert done.returncode == 0, f"{self.page}: {command}: {done.stdout}"
+        return done.stdout
 
     def environment(self) -> dict[str, str]:
         """A plain terminal's, with the commands of this environment first on the path."""

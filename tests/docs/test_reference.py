@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import types
+from contextlib import closing
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -22,11 +25,14 @@ from sexton.core.kind import CATCH_UP_MAX, OUTPUT_BYTES_MAX, Limits
 from sexton.core.ledger import ItemStatus
 from sexton.core.notice import CommandTarget, HttpTarget, MailTarget, Notice
 from sexton.core.outcome import Code, Outcome
+from sexton.core.schedule import Finding
 from sexton.core.settings import Settings
 from sexton.core.task import MOVES, Reason, Status
+from sexton.store import create_store
 from sexton.store.migrate import steps
 from sexton.testing import plugin
 from tests.docs.page import DOCS, ROOT, pages
+from tests.docs.shell import Shell
 from tests.house.source import modules
 
 API = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
@@ -266,14 +272,91 @@ def test_a_json_shape_has_the_fields_that_are_documented(heading: str, shape: An
     assert json_fields(heading) == fields
 
 
-def test_a_notice_has_the_fields_that_are_documented() -> None:
-    assert json_fields("A notice") == list(Notice.__struct_fields__)
+def test_an_alert_has_the_fields_that_are_documented() -> None:
+    assert json_fields("An alert") == list(Notice.__struct_fields__)
 
 
 def json_fields(heading: str) -> list[str]:
-    """The names in the first paragraph below a heading of the page on JSON."""
+    return list(json_types(heading))
+
+
+def json_types(heading: str) -> dict[str, str]:
+    """The fields of the first table below a heading of the page on JSON, with their types."""
     text = (DOCS / "reference" / "json.md").read_text(encoding="utf-8")
-    return re.findall(r"`(\w+)`", text.partition(f"\n## {heading}\n\n")[2].partition("\n\n")[0])
+    section = text.partition(f"\n## {heading}\n\n")[2].partition("\n\n")[0]
+    return dict(re.findall(r"^\| `(\w+)` \| ([a-z ]+) \|", section, re.MULTILINE))
+
+
+TASKS = """
+from sexton import Sexton
+
+app = Sexton()
+
+
+@app.plan(min_gap="1h")
+def remind() -> list[dict[str, str]]:
+    return [{"email": "ana@example.org"}]
+
+
+@remind.each(key="email")
+def send(person: dict[str, str]) -> None:
+    pass
+
+
+@app.task(schedule="30 7 * * *", tz="Europe/London")
+def hello() -> None:
+    pass
+"""
+
+
+def test_what_commands_print_is_of_the_types_that_are_documented(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    shell = Shell(tmp_path, "json")
+    shell.say("sexton init --no-example && sexton sync")
+
+    outcome = json.loads(shell.say("sexton run remind --json"))
+    [task] = json.loads(shell.say("sexton tasks --json"))["tasks"]
+    [item] = json.loads(shell.say("sexton items remind --json"))["items"]
+    kinds = json.loads(shell.say("sexton kinds --json"))["kinds"]
+
+    assert_types("An outcome", outcome)
+    assert list(outcome) == json_fields("An outcome")
+    assert_types("A task", task)
+    assert_types("An item", item)
+    for kind in kinds:
+        assert_types("A kind", kind)
+
+
+def assert_types(heading: str, document: dict[str, Any]) -> None:
+    words: dict[str, Any] = {
+        "text": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+        "object": dict,
+    }
+    for name, told in json_types(heading).items():
+        value = document[name]
+        if value is None:
+            assert told.endswith(" or null"), name
+        elif told.removesuffix(" or null") == "instant":
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", value), name
+        else:
+            assert isinstance(value, words[told.removesuffix(" or null")]), name
+
+
+def test_the_codes_of_findings_are_those_of_the_code() -> None:
+    told = re.search(r"Codes: ([^.]+)\.", inspect.getdoc(Finding) or "")
+
+    assert told is not None
+    assert first_cells("json.md", "finding") == told[1].split(", ")
+
+
+def test_what_prune_counts_is_documented(tmp_path: Path) -> None:
+    store = create_store(f"sqlite:///{tmp_path / 'sexton.db'}")
+
+    with closing(store):
+        assert first_cells("json.md", "pruned") == list(store.upkeep.prune(1))
 
 
 # --- commands -----------------------------------------------------------------------------------
