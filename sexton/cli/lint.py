@@ -1,7 +1,7 @@
 """Say what may not be meant in the schedules of all kinds, or in one expression.
 
     sexton lint
-    sexton lint --schedule "30 2 * * *" --tz Europe/Riga
+    sexton lint --schedule "30 3 * * *" --tz Europe/Riga
 
 Told are, for the next two years: times that summer time skips or repeats, and what is done about
 them; day of month beside day of week; days that not every month has; what runs seldom or never.

@@ -27,7 +27,8 @@ for "none". TASK, ITEM and KIND are the shapes in [JSON](json.md).
 Colours and progress appear on terminals only, and not where `NO_COLOR` is set or `TERM` is `dumb`.
 Control characters in what is shown stand as escapes. Long options are written out: they are not
 guessed from their beginning. Moments on the command line are ISO 8601 with `Z` or an offset;
-lengths are `20h`, `1d 4h`, `90m`, `30s`, `2w` or `PT20H`.
+`sexton next --after` also takes one without, which is a wall time of the schedule's zone. Lengths
+are `20h`, `1d 4h`, `90m`, `30s`, `2w` or `PT20H`.
 """
 
 
