@@ -24,6 +24,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -115,7 +116,7 @@ def test(words: list[str]) -> int:
     """Run every check and then every test; a failed check does not spare the tests."""
     missing = fetch_test_packages()
     checked = check([])
-    say("pytest: every test, on 2 cores")
+    say(f"pytest: {shlex.join(words) if words else 'every test'}, on 2 cores")
     tested = call([PYTHON, "-m", "pytest", "-n", "2", *words])
     if missing:
         say(f"not installed: {', '.join(missing)}; the tests that need them were skipped")

@@ -34,7 +34,9 @@ version = "1"
 
 [dependency-groups]
 bench = []
+check = []
 demo = []
+test = []
 """
 
 # A wheel is a zip file with three entries; an editable one points back here by a .pth file.
@@ -122,6 +124,18 @@ def test_it_is_made_once_and_quick_the_second_time(project: Path) -> None:
     assert second.stdout == f"demo {project / '.venv'}\n"
     assert json.loads((project / ".venv" / "installed.json").read_text())["groups"] == ["demo"]
     assert (project / ".venv" / "installed.json").stat().st_mtime_ns == made
+
+
+def test_the_tests_that_words_select_are_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for binary in dev.TEST_PACKAGES.values():  # so that nothing is installed for them
+        (project / binary).touch(0o755)
+    monkeypatch.setenv("PATH", str(project), prepend=os.pathsep)
+
+    assert "dev.py: pytest: every test, on 2 cores\n" in run(project, "test").stdout
+    some = run(project, "test", "tests/docs", "-k", "a page")
+    assert "dev.py: pytest: tests/docs -k 'a page', on 2 cores\n" in some.stdout
 
 
 def test_a_change_of_the_declared_packages_makes_it_anew(project: Path) -> None:
