@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from customers import customers
+from sexton.app.explain import Status, status
 from sexton.core import instant
 from sexton.store import create_store
 from sexton.store.store import Store
@@ -38,6 +40,7 @@ from smtp_sink import Mailbox, Sink
 HERE = Path(__file__).resolve().parent
 KIND = "daily_summary"
 MAIL_PAUSE_S = 0.02
+QUIET_S = 25 * MAIL_PAUSE_S  # so long without a mail, and none is on its way any more
 KILL_AFTER_MAILS = (5, 40)
 COMMAND_TIMEOUT_S = 50
 END_TIMEOUT_S = 10
@@ -49,7 +52,7 @@ DAY_TWO = datetime(2026, 1, 2, 7, 30, tzinfo=UTC)
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seed", type=int, help="kill at the same point as another run did")
+    parser.add_argument("--seed", type=int, help="aim at the same mail as another run did")
     parser.add_argument("--keep", action="store_true", help="leave the store and the mails behind")
     chosen = parser.parse_args()
     seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(10_000)
@@ -83,8 +86,8 @@ def opening(stage: Stage, seed: int) -> None:
         f" as well: SMTP on 127.0.0.1, port {stage.sink.port}. It pauses for"
         f" {MAIL_PAUSE_S * 1000:.0f} ms"
         " at each mail, so that a run has a middle to be killed in; and the store's clock travels,"
-        " so that nobody waits for a day. How many mails go out before the kill is chance:"
-        f" --seed {seed} takes the same."
+        " so that nobody waits for a day. How many mails go out before the kill is chance;"
+        f" --seed {seed} aims at the same mail again."
     )
     print()
     stage.at(datetime(2025, 12, 31, 12, 0, tzinfo=UTC))
@@ -126,8 +129,9 @@ def killed(stage: Stage, chance: random.Random) -> None:
     leader = decode_leader(task.leader)
     assert leader is not None
     await_end(leader.pid, leader.start)
+    await_quiet(stage.mailbox)
     say(
-        f"kill -9 {tick.pid}, when {stage.mailbox.kept - before} of 59 mails had arrived;"
+        f"kill -9 {tick.pid}, when {stage.mailbox.kept - before} of 59 mails had gone out;"
         f" with the tick dies the process of its task, {leader.pid}.",
         indent=7,
     )
@@ -141,7 +145,7 @@ def crowd(stage: Stage, day: datetime) -> None:
     ticks = [stage.start("tick") for _ in range(10)]
     for tick in ticks:
         stage.end(tick, ["tick"])
-    say(arrived(stage.mailbox.kept - before), indent=7)
+    say(arrived(stage.mailbox.kept - before, stage), indent=7)
 
 
 def in_doubt(stage: Stage) -> dict[str, str]:
@@ -168,8 +172,7 @@ def in_doubt(stage: Stage) -> dict[str, str]:
         has_arrived = mails[stage.email(key), DAY_TWO.date()] > 0
         verdicts[key] = "done" if has_arrived else "retry"
         note = "its mail is there" if has_arrived else "there is none: send it"
-        prompt(stage, "settle", KIND, key, verdicts[key], note=note)
-        stage.run("settle", KIND, key, verdicts[key])
+        command(stage, "settle", KIND, key, verdicts[key], note=note)
     stage.at(DAY_TWO.replace(hour=10, minute=6))
     command(stage, "tick", note="serves what was sent back")
     return verdicts
@@ -178,8 +181,15 @@ def in_doubt(stage: Stage) -> dict[str, str]:
 def why(stage: Stage) -> None:
     title("Why each call did something, or nothing")
     prompt(stage, "why", KIND)
-    for line in stage.run("why", KIND).splitlines():
+    said = stage.run("why", KIND)
+    for line in said.splitlines():
         say(line, indent=7)
+    if again := re.search(r"\bagain:\d+", said):
+        print()
+        say(
+            f"{again[0]} names the run of what was sent back by settle … retry: it has a period of"
+            " its own, since that of the day was Complete already, and stays so."
+        )
 
 
 def table(stage: Stage, doubts: dict[str, str]) -> None:
@@ -192,6 +202,8 @@ def table(stage: Stage, doubts: dict[str, str]) -> None:
         for one in stage.customers
     ]
     half = (len(cells) + 1) // 2
+    head = f"id  {'customer':<19} {DAY_ONE:%b} {DAY_ONE.day:>2} {DAY_TWO.day:>2}"
+    print(f"{head:<40} {head}")
     for left, right in zip(cells[:half], [*cells[half:], ""], strict=False):
         print(f"{left:<40} {right}".rstrip())
     if doubts:
@@ -226,13 +238,22 @@ def command(stage: Stage, *words: str, note: str) -> None:
         say(line, indent=7)
     if words[0] == "tick":
         count = stage.mailbox.kept - before
-        say(arrived(count) + (f" in {took_s:.1f} s" if count else ""), indent=7)
+        say(arrived(count, stage) + (f" in {took_s:.1f} s" if count else ""), indent=7)
 
 
-def arrived(count: int) -> str:
+def arrived(count: int, stage: Stage) -> str:
+    """How many mails came; where there was none, why not, as the store has it."""
     if count == 0:
-        return "no mail"
+        return f"no mail: {standing(status(stage.store, KIND))}"
     return "1 mail arrived" if count == 1 else f"{count} mails arrived"
+
+
+def standing(at: Status) -> str:
+    """Where a kind stands, in a few words."""
+    if at.running:
+        return f"task {at.running[0].id} runs"
+    before = f"{at.last.period} is {at.last.status}, task {at.last.id}; " if at.last else ""
+    return f"{before}next {at.next_period}"
 
 
 # --- the stage ------------------------------------------------------------------------------------
@@ -355,6 +376,15 @@ def await_end(pid: int, start: int) -> None:
         if time.monotonic() > deadline_s:
             raise TimeoutError(f"process {pid} outlived the tick that had started it")
         time.sleep(0.01)
+
+
+def await_quiet(mailbox: SlowMailbox) -> None:
+    """Wait until no mail comes any more: what a dead process had sent, the server still takes."""
+    seen, since_s = mailbox.kept, time.monotonic()
+    while time.monotonic() - since_s < QUIET_S:
+        time.sleep(MAIL_PAUSE_S)
+        if mailbox.kept != seen:
+            seen, since_s = mailbox.kept, time.monotonic()
 
 
 # --- what is printed ------------------------------------------------------------------------------

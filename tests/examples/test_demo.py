@@ -41,14 +41,24 @@ def test_the_demo_sends_each_mail_once_though_its_run_is_killed(seed: int, tmp_p
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "59 mails arrived" in done.stdout
-    assert done.stdout.count("       no mail\n") == 4
-    assert re.search(r"kill -9 \d+, when \d+ of 59 mails had arrived", done.stdout)
+    first = "       no mail: 2026-01-01T07:30 is Complete, task 1; next 2026-01-02T07:30\n"
+    second = "       no mail: 2026-01-02T07:30 is Complete, task 3; next 2026-01-03T07:30\n"
+    assert (done.stdout.count(first), done.stdout.count(second)) == (3, 1)
+    assert done.stdout.count("no mail:") == 4
+    assert re.search(r"kill -9 \d+, when \d+ of 59 mails had gone out", done.stdout)
+    assert mails_told_of(done.stdout) == 2 * 59
     assert "Everybody got one mail on each day" in done.stdout
     assert f"--seed {seed} aims" in done.stdout
     assert len(re.findall(r"  1  1\b", done.stdout)) == 59
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "\033" not in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def mails_told_of(said: str) -> int:
+    """The mails of all lines that tell of some, over both days."""
+    told = re.findall(r"(\d+) mails? arrived|when (\d+) of 59 mails", said)
+    return sum(int(arrived or before) for arrived, before in told)
 
 
 def test_what_was_in_doubt_is_named_and_settled_by_the_mailbox(tmp_path: Path) -> None:
@@ -59,6 +69,7 @@ def test_what_was_in_doubt_is_named_and_settled_by_the_mailbox(tmp_path: Path) -
     assert done.returncode == 0, done.stdout
     assert f"Left behind: {place}" in done.stdout
     assert f"In doubt after the kill: {len(settled) or 'nobody'}" in done.stdout
+    assert done.stdout.count("1 item of daily_summary settled as") == len(settled)
     assert len(re.findall(r"  1  1 [?!]", done.stdout)) == len(settled) <= 4
     assert len(Mailbox(place / "mailbox").files()) == 2 * 59
 
