@@ -89,11 +89,15 @@ def run_in(claim: Claim, place: Place, stop: Callable[[], Reason] | None = None)
     declared = app[claim.kind]
     if isinstance(declared, Command):
         return _become(declared, claim, place)
-    environ = environment(claim, place.store)
-    os.environ.update({name: environ[name] for name in environ if name.startswith("SEXTON_")})
+    before = dict(os.environ)
+    os.environ.update(environment(claim, place.store))
     arguments = declared.payload.decode(claim.payload)
     stop = stop or Stop(claim, place, is_plan=isinstance(declared, Plan))
-    result, _ = declared.body(arguments)(Run(claim, stop))
+    try:
+        result, _ = declared.body(arguments)(Run(claim, stop))
+    finally:  # of a tick that runs it inline, the next task is another one
+        os.environ.clear()
+        os.environ.update(before)
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -103,12 +104,22 @@ def environment(claim: Claim, store_url: str) -> dict[str, str]:
     """What a task's process finds in its environment: the caller's, and who it is."""
     return {
         **os.environ,
+        "PATH": _path(),
         "SEXTON_STORE": store_url,
         "SEXTON_TASK": str(claim.task),
         "SEXTON_KIND": claim.kind,
         "SEXTON_PERIOD": claim.period,
         "SEXTON_ATTEMPT": str(claim.attempt),
     }
+
+
+def _path() -> str:
+    """The caller's PATH, and last on it our own commands: cron's leads to none that is in a venv,
+    and a program that keeps a ledger calls `sexton item`."""
+    path = os.environ.get("PATH", os.defpath)
+    ours = os.path.dirname(sys.executable)
+    is_there = os.access(os.path.join(ours, "sexton"), os.X_OK)
+    return path if ours in path.split(os.pathsep) or not is_there else f"{path}{os.pathsep}{ours}"
 
 
 def limits_of(kind: Kind) -> Limits:

@@ -45,6 +45,7 @@ def sync(place: Place, store: Store) -> Synced:
         sources=sources,
         app=place.app,
         directory=place.directory,
+        settings=place.settings_path,
         notify="yes" if place.settings.notify.targets else "",
         ping=place.settings.ping_url,
     )

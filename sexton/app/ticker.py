@@ -6,9 +6,11 @@ mark -> learn of changed sources -> sweep -> drain outboxes -> expire -> schedul
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -30,6 +32,7 @@ from sexton.work.launch import Channel, Launch
 
 ROUNDS_MAX = 1000  # a chain that asks for itself without end is left to the next tick
 SYNC_TIMEOUT_S = 120
+SYNC_LOOK_S = 0.2  # how often it is looked whether the tick itself is to end
 
 
 class Ticked(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +55,7 @@ def tick(
     """Do one pass; `until` stops it from beginning more, `starter` hears what went wrong."""
     here, starter = Here(store), starter or Starter()
     store.rounds.mark_tick(here.here.host_name)
-    sync_error = sync_if_changed(store, place)
+    sync_error = sync_if_changed(store, place, starter)
     tally, swept, asked, drained = Tally(), 0, 0, 0
     for _ in range(ROUNDS_MAX):
         found = look_around(here, starter)
@@ -136,35 +139,61 @@ def home(store: Store, place: Place) -> Place:
     return msgspec.structs.replace(place, app=app, directory=directory)
 
 
-def sync_if_changed(store: Store, place: Place) -> str:
+def sync_if_changed(store: Store, place: Place, starter: Starter) -> str:
     """Read the application anew if one of its files changed; what went wrong, or ''.
 
-    In a process of its own: the tick stays free of the application, and an import that hangs or
-    dies takes nothing with it. Until it can be read again, its kinds stay as they were.
+    Until it can be read again, its kinds stay as they were.
     """
     here, sources = home(store, place), store.meta.get("sources")
     has_moved = store.meta.get("directory") not in ("", here.directory)
     if not has_moved and not has_changed(sources):
         return ""
-    argv = [sys.executable, "-m", "sexton", "sync", "--quiet"]
-    environ = {**os.environ, "SEXTON_STORE": place.store}
-    environ["SEXTON_APP"] = here.app
-    if place.settings_path:
-        environ["SEXTON_SETTINGS"] = place.settings_path
-    try:
-        done = subprocess.run(
-            argv,
-            cwd=here.directory if os.path.isdir(here.directory) else None,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SYNC_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
+    settings = place.settings_path or store.meta.get("settings")
+    if settings and not os.path.isfile(settings):
+        # Read without it, nobody would hear of alerts any more.
+        return f"{settings}, which the last sync read, is gone; if it shall be so: sexton sync"
+    environ = {**os.environ, "SEXTON_STORE": place.store, "SEXTON_APP": here.app}
+    if settings:
+        environ["SEXTON_SETTINGS"] = settings
+    done = _sync(here.directory, environ, starter)
+    if done is None:
+        return ""
+    if isinstance(done, str):
+        return done
     if done.returncode == 0:
         is_read = has_moved or store.meta.get("sources") != sources
         return "" if is_read else "its import ended the process"
     told = done.stderr.decode("utf-8", "backslashreplace").strip().removeprefix("sexton: ")
     return told or f"its import ended the process: {words_of(done.returncode)}"
+
+
+def _sync(
+    directory: str, environ: Mapping[str, str], starter: Starter
+) -> subprocess.CompletedProcess[bytes] | str | None:
+    """Run `sexton sync`: how it ended, what kept it from that, or None if we are to end.
+
+    In a process of its own: the tick stays free of the application, and an import that hangs or
+    dies takes nothing with it.
+    """
+    ends_s = time.monotonic() + SYNC_TIMEOUT_S
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-m", "sexton", "sync", "--quiet"],
+            cwd=directory if os.path.isdir(directory) else None,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            while True:
+                try:
+                    _, told = process.communicate(timeout=SYNC_LOOK_S)
+                    return subprocess.CompletedProcess(process.args, process.returncode, b"", told)
+                except subprocess.TimeoutExpired:
+                    is_late = time.monotonic() >= ends_s
+                if is_late or starter.is_over():
+                    os.killpg(process.pid, signal.SIGKILL)
+                    return f"it was not read in {SYNC_TIMEOUT_S} s" if is_late else None
+    except OSError as error:
+        return str(error)

@@ -15,14 +15,14 @@ SETTINGS_FILE = "sexton.toml"
 def is_all_done() -> bool:
     """Whether nothing is due, and the mark of this tick is on disk."""
     try:
-        path = store_path()
+        path, directory = store_path()
     except OSError:  # the current directory was removed, say
         return False
     if not path or not os.path.exists(path):
         return False
     from sexton.store import idle  # noqa: PLC0415 -- only where there is a store to ask
 
-    ping = idle.look(path)
+    ping = idle.look(path, directory)
     if ping:
         send_ping(ping)
     return ping is not None
@@ -38,21 +38,22 @@ def send_ping(url: str) -> int:
     return os.posix_spawn(sys.executable, argv, os.environ, file_actions=nothing, setsid=True)
 
 
-def store_path() -> str:
-    """The store's file; '' where that takes more than a look to find out."""
+def store_path() -> tuple[str, str]:
+    """The store's file, '' where that takes more than a look to find out; and the directory of the
+    settings file that was found on the way, or ''."""
     if "SEXTON_TEST_STORE" in os.environ:
-        return ""
+        return "", ""
     url = os.environ.get("SEXTON_STORE", "")
-    directory = os.getcwd()
+    here, directory = os.getcwd(), ""
     if not url:
         if "SEXTON_SETTINGS" in os.environ:
-            return ""
-        directory = _settings_directory(directory)
+            return "", ""
+        here = directory = _settings_directory(here)
         url = _store_of(os.path.join(directory, SETTINGS_FILE)) if directory else ""
     prefix = "sqlite:///"
     if not url.startswith(prefix) or "\x00" in url:
-        return ""
-    return os.path.normpath(os.path.join(directory, url[len(prefix) :]))
+        return "", ""
+    return os.path.normpath(os.path.join(here, url[len(prefix) :])), directory
 
 
 def _settings_directory(here: str) -> str:

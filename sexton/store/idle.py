@@ -27,9 +27,11 @@ from sexton.store.sqlite import APPLICATION_ID, NEWEST, Database
 CLOCK_STEP_US = 120_000_000  # a last tick dated later than this: the clock went back
 
 
-def look(path: str) -> str | None:
+def look(path: str, directory: str = "") -> str | None:
     """The URL to ping (or '') if nothing needs a full tick; the mark of this one is committed then.
 
+    `directory`: where the settings file was found, '' if none was looked for: of a release in
+    another directory than the last sync read, the application has to be read anew.
     Reads through kind_next, task_due and the index of Running rows, so it takes the same time
     however long the history is. None: a full tick is needed, if only to tell an error in words.
     """
@@ -44,7 +46,7 @@ def look(path: str) -> str | None:
         sql = Queries("idle")
         now = db.now()
         found = _quiet(db, sql, now)
-        if found is None:
+        if found is None or (directory and found["directory"] not in ("", directory)):
             return None
         with db.transaction():
             db.run(sql.mark, {"now": now, "text": os.uname().nodename})

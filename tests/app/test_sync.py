@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.app.shop import Shop
+from tests.app.shop import Shop, finish
 
 NIGHTLY = """
 @app.task(schedule="@daily")
@@ -247,3 +248,83 @@ def test_a_store_reached_by_a_link_is_the_same_store(shop: Shop, tmp_path: Path)
     done = shop.sexton("sync")
 
     assert done.returncode == 0, done.stderr
+
+
+def test_a_settings_file_that_is_gone_turns_no_alert_off(shop: Shop) -> None:
+    told = shop.file("told")
+    shop.settings(f'[notify.command]\nargv = ["tee", "-a", "{told}"]\n')
+    shop.declare("@app.task\ndef bad() -> None:\n    raise ValueError\n")
+    kept = shop.file("sexton.toml").rename(shop.file("away.toml"))
+    without = shop.sexton("tick")
+    kept.rename(shop.file("sexton.toml"))
+    with_it = shop.sexton("tick")
+    shop.sexton("enqueue", "bad")
+    shop.sexton("tick")
+    shop.sexton("tick")
+
+    assert (without.returncode, with_it.returncode) == (78, 0)
+    assert "sexton.toml, which the last sync read, is gone" in without.stderr
+    assert told.exists()
+
+
+def test_a_tick_whose_application_hangs_when_it_is_read_still_ends_when_it_is_told_to(
+    shop: Shop,
+) -> None:
+    shop.declare(NIGHTLY)
+    shop.write(NIGHTLY + 'Path("reading").write_text("now\\n")\ntime.sleep(1000)\n')
+    tick = shop.start("tick")
+    shop.await_file("reading")
+    tick.send_signal(signal.SIGTERM)
+    done = finish(tick)
+
+    assert done.returncode == 0, done.stderr
+    assert kinds(shop) == {"nightly": True}
+
+
+def test_a_release_in_a_new_directory_is_noticed_by_a_tick_with_nothing_due(
+    shop: Shop, tmp_path: Path
+) -> None:
+    for release in ("one", "two"):
+        directory = tmp_path / release
+        directory.mkdir()
+        (directory / "sexton.toml").write_text(f'app = "tasks:app"\nstore = "{shop.url}"\n')
+        kind = NIGHTLY.replace("nightly", f"nightly_{release}")
+        shop.write(kind, f"{release}/tasks.py")
+    assert shop.sexton("sync", cwd=tmp_path / "one").returncode == 0
+    first = kinds(shop)
+    done = shop.sexton("tick", cwd=tmp_path / "two")
+
+    assert done.returncode == 0, done.stderr
+    assert first == {"nightly_one": True}
+    assert kinds(shop) == {"nightly_one": False, "nightly_two": True}
+
+
+def test_a_program_finds_the_commands_of_sexton_also_under_crons_path(shop: Shop) -> None:
+    shop.declare(
+        """
+        app.command("letters", argv=["sh", "-c", "sexton item begin ann && echo x >effects"],
+                    schedule="@daily")
+        """
+    )
+    shop.travel(days=1)
+    done = shop.sexton("tick", env={"PATH": "/usr/bin:/bin"})
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert shop.effects() == {"x": 1}
+
+
+def test_an_inline_task_leaves_nothing_in_the_ticks_environment(shop: Shop) -> None:
+    shop.declare(
+        """
+        @app.task(isolation="inline", priority=9)
+        def first() -> None:
+            os.environ["LEFT_BEHIND"] = "1"
+
+        app.command("second", argv=["sh", "-c", "echo ${LEFT_BEHIND-none} $SEXTON_KIND >effects"])
+        """
+    )
+    shop.sexton("enqueue", "first")
+    shop.sexton("enqueue", "second")
+    shop.tick()
+
+    assert shop.effects() == {"none second": 1}

@@ -18,6 +18,7 @@ SELECT
                   AND coalesce(period_at, 0) <= :now ORDER BY due_at DESC LIMIT 1), 0))
         AS last_at,
     coalesce((SELECT value FROM meta WHERE name = 'sources'), '') AS sources,
+    coalesce((SELECT value FROM meta WHERE name = 'directory'), '') AS directory,
     coalesce((SELECT value FROM meta WHERE name = 'ping'), '') AS ping;
 
 -- name: outboxes
