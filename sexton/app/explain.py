@@ -93,8 +93,9 @@ def why(store: Store, name: str) -> str:
         lines.append(f"{calls} at {moment}: {row['last']}")
     if at.in_doubt:
         lines.append(
-            f"{at.in_doubt} items are in doubt: sexton items {name} --in-doubt shows them,"
-            f" sexton settle {name} KEY done|failed|retry settles them"
+            f"{'1 item is' if at.in_doubt == 1 else f'{at.in_doubt} items are'} in doubt:"
+            f" sexton items {name} --in-doubt shows what, sexton settle {name} KEY done|failed|retry"
+            " settles it"
         )
     for row in store.tasks.notices(name, RECENT):
         lines.append(f"alert at {clock_of(row['at'], found.kind, now)}: {row['text']}")

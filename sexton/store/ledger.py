@@ -21,26 +21,8 @@ from sexton.store.queue import claim_of
 from sexton.store.sql import Queries
 from sexton.store.sqlite import Database, Row
 
-AGAIN = "again:"
-
 SQL = Queries("ledger")
 TASK_SQL = Queries("task")
-
-
-# Periods that are no moment of a schedule: their items are distinct in the chain of attempts.
-RUN_PERIODS = ("after:", "forced:", AGAIN)
-
-
-def scope_of(db: Database, kind: Kind, claim: Claim) -> str:
-    """What a run's items are distinct in: the scope declared, the period, or the run."""
-    if kind.scope:
-        return kind.scope
-    if not claim.period.startswith(RUN_PERIODS):
-        return claim.period or f"run:{claim.root}"
-    root = rows.get(db, claim.root)
-    if root is None or root.period.startswith(RUN_PERIODS) or not root.period:
-        return f"run:{claim.root}"
-    return root.period
 
 
 def day_of(kind: Kind, now: Instant) -> str:
@@ -57,9 +39,9 @@ class StoreLedger:
         self._claim = claim
         self._cap = cap
         # Every item asks for it, and it never changes while its task runs.
-        self.scope_name = scope_of(db, kind, claim)
+        self.scope_name = rows.scope_of(db, kind, claim)
         # Only what a person sent back is tried again.
-        self._is_again = claim.period.startswith(AGAIN)
+        self._is_again = claim.period.startswith(rows.AGAIN)
         self._is_new = False
         self._scope = self._open()
 
@@ -253,7 +235,7 @@ class Items:
 
     def scope_of(self, kind: Kind, claim: Claim) -> str:
         """What the items of this run are, or would be, distinct in."""
-        return scope_of(self._db, kind, claim)
+        return rows.scope_of(self._db, kind, claim)
 
     def statuses(self, kind: str, scope: str) -> dict[str, str]:
         """Every key of one scope with its status, or `In doubt`; `kind` is '' for a scope of its
@@ -325,7 +307,7 @@ class Items:
                 continue  # its caller's next attempt at the period does it
             columns: dict[str, Any] = {"target": task.target, "key": task.key, "root": root}
             columns |= {"payload": task.payload, "retry_of": task.id, "asked_by": by}
-            rows.insert(self._db, kind, now, status=PENDING, period=AGAIN + "{id}", **columns)
+            rows.insert(self._db, kind, now, status=PENDING, period=rows.AGAIN + "{id}", **columns)
 
     def begin(self, task: int, key: str) -> Begun:
         """Begin one item of a Running task, from any language; raises UnknownTask or Fenced."""

@@ -7,14 +7,17 @@ from typing import Any
 
 import msgspec
 
-from sexton.core.kind import TIMEOUT_US
+from sexton.core.kind import TIMEOUT_US, Kind
 from sexton.core.queue import Output, Renewed
 from sexton.core.settings import Settings
-from sexton.core.task import RUNNING, Claim, Result, Task
+from sexton.core.task import ABORTED, RUNNING, Claim, Result, Task
 from sexton.store import rows
 from sexton.store.kinds import AHEAD_US, kind_of
 from sexton.store.rows import SQL
+from sexton.store.sql import Queries
 from sexton.store.sqlite import Database, Row
+
+LEDGER_SQL = Queries("ledger")
 
 
 def claim_of(task: Task) -> Claim:
@@ -100,13 +103,15 @@ class StoreQueue:
             task = rows.get(self._db, claim.task)
             if task is None:
                 return False
+            kind = kind_of(self._db, task.kind)
+            result = self._with_items(claim, kind, result)
             if task.status == RUNNING and task.claim == claim.nonce:
                 if output:
                     self._put_output(claim, output)
                 rows.finish(
                     self._db,
                     task,
-                    kind_of(self._db, task.kind),
+                    kind,
                     now,
                     status=result.status,
                     reason=result.reason,
@@ -124,6 +129,18 @@ class StoreQueue:
                 text = f"finished late as {how}: {result.outcome}"
                 self._db.run(SQL.late, {"task": claim.task, "now": now, "text": text})
             return has_ended_so
+
+    def _with_items(self, claim: Claim, kind: Kind | None, result: Result) -> Result:
+        """A program that ended well and left items to be tried again is not complete."""
+        if kind is None or kind.family not in {"once", "command"} or not result.is_ok:
+            return result
+        at = {"kind": kind.name, "name": rows.scope_of(self._db, kind, claim)}
+        failed = self._db.all(LEDGER_SQL.failed, at)[0]["count"]
+        if not failed:
+            return result
+        items = "1 item is" if failed == 1 else f"{failed} items are"
+        outcome = f"{result.outcome}; {items} to be tried again"
+        return msgspec.structs.replace(result, status=ABORTED, reason="failed", outcome=outcome)
 
 
 def _fence(claim: Claim) -> dict[str, Any]:

@@ -15,13 +15,27 @@ from sexton.core.guard import spent_with
 from sexton.core.instant import Instant
 from sexton.core.kind import Kind
 from sexton.core.schedule import Period
-from sexton.core.task import ABORTED, ANY_TARGET, COMPLETE, PENDING, RUNNING, Reason, Status, Task
+from sexton.core.task import (
+    ABORTED,
+    ANY_TARGET,
+    COMPLETE,
+    PENDING,
+    RUNNING,
+    Claim,
+    Reason,
+    Status,
+    Task,
+)
 from sexton.store.sql import Queries
 from sexton.store.sqlite import Database, Row
 
 SQL = Queries("task")
 NOTICE_SQL = Queries("notice")
 NOTIFY_KIND = "sexton.notify"
+
+AGAIN = "again:"
+# Periods that are no moment of a schedule: their items are distinct in the chain of attempts.
+RUN_PERIODS = ("after:", "forced:", AGAIN)
 
 _EMPTY: dict[str, Any] = {
     "period_at": None,
@@ -54,6 +68,18 @@ def task_of(row: Row) -> Task:
 def get(db: Database, id_: int) -> Task | None:
     row = db.one(SQL.get, {"id": id_})
     return task_of(row) if row else None
+
+
+def scope_of(db: Database, kind: Kind, claim: Claim) -> str:
+    """What a run's items are distinct in: the scope declared, the period, or the run."""
+    if kind.scope:
+        return kind.scope
+    if not claim.period.startswith(RUN_PERIODS):
+        return claim.period or f"run:{claim.root}"
+    root = get(db, claim.root)
+    if root is None or root.period.startswith(RUN_PERIODS) or not root.period:
+        return f"run:{claim.root}"
+    return root.period
 
 
 def insert(db: Database, kind: Kind, now: Instant, **given: Any) -> Task | None:
@@ -173,7 +199,8 @@ def _tell_of_doubt(db: Database, task: Task, now: Instant, parked: int) -> None:
     if parked:
         about = f"period {task.period}" if task.period else f"task {task.root}"
         text = (
-            f"{task.kind}: {about} is Complete, and {parked} of its items are in doubt:"
+            f"{task.kind}: {about} is Complete, and {parked} of its items"
+            f" {'is' if parked == 1 else 'are'} in doubt:"
             f" sexton items {task.kind} --in-doubt"
         )
         notice(db, f"in doubt:{task.root}", "in doubt", task.kind, text, now, task.id)
@@ -245,7 +272,7 @@ def alert(db: Database, kind: Kind, task: Task, now: Instant) -> None:
     text = f"{kind.name}: {about} ended Aborted/{task.reason} after {attempts}: {task.outcome}"
     name = f"{task.reason}:{task.root}"
     # One that a person sent back, or that begins anew after all attempts failed, is another chain.
-    if task.period.startswith("again:"):
+    if task.period.startswith(AGAIN):
         name += f":{task.period}"
     elif (first := task.attempt - task.spent) > 1:
         name += f":{first}"

@@ -48,7 +48,7 @@ def test_a_run_that_leaves_items_in_doubt_is_told_of_once(shop: Shop, app: Sexto
 
     notices = [row["text"] for row in shop.store.tasks.notices("letters")]
     assert outcome.counts["parked"] == 1
-    assert [text for text in notices if "1 of its items are in doubt" in text] == notices
+    assert [text for text in notices if "1 of its items is in doubt" in text] == notices
     assert len(notices) == 1
 
 

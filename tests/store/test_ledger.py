@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from sexton.core import retry
 from sexton.core.errors import Fenced, UnknownTask, UsageError
 from sexton.core.kind import InDoubt, Kind
 from sexton.core.ledger import Cap, Ended, Wanted
@@ -494,6 +495,33 @@ def test_items_of_a_running_task_are_begun_and_ended_by_its_number(store: Store)
         store.items.begin(claim.task, "ben")
     with pytest.raises(UnknownTask):
         store.items.begin(99, "ben")
+
+
+def test_a_program_that_left_items_to_be_tried_again_is_not_complete(
+    store: Store, clock: Clock
+) -> None:
+    nightly = Kind(
+        name="nightly", family="once", schedule="0 3 * * *", retry=retry.parse("30m x 3")
+    )
+    store.kinds.ensure(nightly)
+    clock.travel(hours=16)
+    first = taken(store, nightly)
+    for key in ("ann", "ben"):
+        store.items.begin(first.task, key)
+    store.items.end(first.task, Ended("ann", "Done"))
+    store.items.end(first.task, Ended("ben", "Failed"))
+
+    assert finish(store, first)
+    assert finish(store, first)
+    second = taken(store, nightly)
+    assert [store.items.begin(second.task, key).step for key in ("ann", "ben")] == [
+        "leave",
+        "begin",
+    ]
+    store.items.end(second.task, Ended("ben", "Done"))
+    finish(store, second)
+    assert statuses(store) == ["Aborted/failed", "Complete"]
+    assert "1 item is to be tried again" in store.tasks.get(first.task).outcome
 
 
 def test_a_ledger_is_previewed_by_its_scopes_name(store: Store, claim: Claim) -> None:

@@ -77,6 +77,10 @@ DELETE FROM slot WHERE scope = :scope AND key = :key;
 -- name: counts
 SELECT status, count(*) AS count FROM item WHERE scope = :scope GROUP BY status;
 
+-- name: failed
+SELECT count(*) AS count FROM item JOIN scope ON scope.id = item.scope
+WHERE scope.kind = :kind AND scope.name = :name AND item.status = 'Failed';
+
 -- name: keys
 SELECT key, status FROM item WHERE scope = :scope;
 
