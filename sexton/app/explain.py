@@ -94,8 +94,8 @@ def why(store: Store, name: str) -> str:
     if at.in_doubt:
         lines.append(
             f"{'1 item is' if at.in_doubt == 1 else f'{at.in_doubt} items are'} in doubt:"
-            f" sexton items {name} --in-doubt shows what, sexton settle {name} KEY done|failed|retry"
-            " settles it"
+            f" sexton items {name} --in-doubt shows what,"
+            f" sexton settle {name} KEY done|failed|retry settles it"
         )
     for row in store.tasks.notices(name, RECENT):
         lines.append(f"alert at {clock_of(row['at'], found.kind, now)}: {row['text']}")
