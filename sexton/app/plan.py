@@ -64,7 +64,7 @@ class Plan(Task[P, None], Generic[P, T]):
         self._effect: Effect | None = None
         self.progress: Progress = lambda _counts, _total: None
         # Asked before each item, as an attempt's own deadline is: whether and why to begin no more.
-        self.stop: Callable[[], Reason] = lambda: ""
+        self.stop: Callable[[], Reason] | None = None
 
     @property
     def effect(self) -> Effect:
@@ -158,6 +158,10 @@ class Plan(Task[P, None], Generic[P, T]):
         counts["to serve"] = len(keys)
         return Preview(self.name, scope or "of its own", keys, dict(counts), skipped)
 
+    def _stop_of(self, run: Run) -> Callable[[], Reason]:
+        asked = self.stop
+        return run.stop if asked is None else lambda: asked() or run.stop()
+
     def body(self, arguments: dict[str, Any]) -> Body:
         """What runs under a claim: serve each item, with the ledger as the judge."""
 
@@ -167,7 +171,7 @@ class Plan(Task[P, None], Generic[P, T]):
                 run.claim,
                 self.effect,
                 ledger,
-                stop=lambda: self.stop() or run.stop(),
+                stop=self._stop_of(run),
                 progress=self.progress,
             )
             return serving.run(lambda: self._plan(**arguments)), None

@@ -92,17 +92,13 @@ class StoreLedger:
 
     def _end(self, item: Ended, now: Instant) -> bool:
         """Whether it took: it had begun under this claim, and the claim holds."""
-        values = {
-            "scope": self._scope,
-            "key": item.key,
-            "task": self._claim.task,
-            "nonce": self._claim.nonce,
-            "status": item.status,
-            "now": now,
-            "note": item.note,
-        }
+        claim = self._claim
         if item.status != "Unbegun":
-            return self._db.run(SQL.end, values) > 0
+            # In the order of the statement's words: it is for every item, and names take time.
+            ended = (item.status, now, item.note, self._scope, item.key, claim.task, claim.nonce)
+            return self._db.run(SQL.end, ended) > 0
+        values = {"scope": self._scope, "key": item.key, "now": now}
+        values |= {"task": claim.task, "nonce": claim.nonce}
         if self._db.one(SQL.unbegin, values):
             self._db.run(SQL.free_slot, {"scope": self._scope, "key": item.key})
             return True
@@ -124,14 +120,8 @@ class StoreLedger:
 
     def _begin_new(self, item: Wanted, now: Instant) -> Begun | None:
         """Begin an item that the ledger does not know; None if it does."""
-        values = {
-            "scope": self._scope,
-            "key": item.key,
-            "task": self._claim.task,
-            "kind": self._kind.name,
-            "now": now,
-        }
-        return Begun(item.key, "begin") if self._db.run(SQL.begin, values) else None
+        begun = (self._scope, item.key, self._claim.task, self._kind.name, now)
+        return Begun(item.key, "begin") if self._db.run(SQL.begin, begun) else None
 
     def _begin_again(self, key: str, now: Instant, leaves: str, of: int) -> Begun:
         """Begin an item once more, if it still is as it was judged."""
