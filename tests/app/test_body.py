@@ -75,6 +75,8 @@ def test_only_a_body_that_returned_is_complete(shop: Shop) -> None:
 def test_a_body_may_do_odd_things_and_is_still_judged_by_its_return(shop: Shop) -> None:
     shop.declare(
         """
+        import signal
+
         @app.task
         def closes_its_output() -> None:
             sys.stdout.close()
@@ -94,6 +96,16 @@ def test_a_body_may_do_odd_things_and_is_still_judged_by_its_return(shop: Shop) 
             if os.fork() == 0:
                 raise ValueError("the child")
             os.wait()
+
+        @app.task
+        def leaves_a_child_that_returns_later() -> None:
+            parent = os.getpid()
+            if os.fork() == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                while os.getppid() == parent:
+                    time.sleep(0.001)
+                return
+            raise ValueError("the parent")
 
         @app.task
         def forks_and_dies() -> None:
@@ -116,7 +128,12 @@ def test_a_body_may_do_odd_things_and_is_still_judged_by_its_return(shop: Shop) 
         """
     )
     good = ["closes_its_output", "replaces_its_output", "goes_elsewhere", "forks"]
-    bad = ["forks_and_dies", "raises_what_cannot_be_said", "becomes_another_program"]
+    bad = [
+        "leaves_a_child_that_returns_later",
+        "forks_and_dies",
+        "raises_what_cannot_be_said",
+        "becomes_another_program",
+    ]
     ask(shop, *good, *bad)
     shop.sexton("tick")
 

@@ -42,6 +42,21 @@ def test_a_lost_task_is_made_good_at_once_and_then_an_alert_is_given_once(store:
     assert notice["task"] == second.task
 
 
+def test_what_is_lost_waits_for_no_pause_however_long_it_is_declared(store: Store) -> None:
+    kind = msgspec.structs.replace(ASKED, retry=retry.parse("10m x 3"))
+    store.tasks.enqueue(kind, Request())
+    queue = store.queue(OWNER)
+    first = queue.claim(nonce())
+    assert first is not None
+    queue.enter(first, "")
+    lose(store, first)
+
+    second = queue.claim(nonce())
+
+    assert second is not None
+    assert second.attempt == 2
+
+
 def test_retries_wait_their_delay_and_the_last_failure_alerts_once(
     store: Store, clock: Clock
 ) -> None:

@@ -174,6 +174,15 @@ def test_what_is_long_over_goes_and_the_newest_success_stays(store: Store, clock
     assert len(rows(store, "SELECT * FROM item")) == 4
 
 
+def test_the_attempts_before_the_newest_success_stay_with_it(store: Store, clock: Clock) -> None:
+    finish(store, taken(store, GAP), FAILED)
+    finish(store, taken(store, GAP))
+    clock.travel(days=900)
+    store.upkeep.prune(400)
+
+    assert statuses(store) == ["Aborted/failed", "Complete"]
+
+
 def test_a_forced_run_is_no_reason_to_forget_the_period_that_guards(
     store: Store, clock: Clock
 ) -> None:

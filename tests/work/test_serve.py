@@ -255,6 +255,20 @@ def test_a_storm_of_failures_stops_the_attempt(shop: Shop, width: int) -> None:
     assert 10 <= result.counts["failed"] <= 10 + 2 * width
 
 
+def test_what_no_try_can_mend_counts_in_a_storm_of_failures_as_well(shop: Shop, width: int) -> None:
+    attempts = Attempts(shop)
+
+    def unknown(_: int) -> None:
+        raise Permanent("no such mailbox")
+
+    result = attempts.serve(
+        attempts.claim(), lambda: range(1000), width=width, do=unknown, failures_max=10
+    )
+
+    assert "stopped after 10 failures" in result.outcome
+    assert 10 <= result.counts["rejected"] <= 10 + 2 * width
+
+
 def test_a_zombie_is_stopped_at_its_next_item_and_its_report_is_kept(
     shop: Shop, width: int
 ) -> None:
