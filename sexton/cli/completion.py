@@ -10,8 +10,8 @@ Names of kinds are asked of the store when the key is pressed.
 from __future__ import annotations
 
 import argparse
-import sys
 
+from sexton.cli.say import put
 from sexton.cli.tree import Branch, branches
 from sexton.core import errors
 
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     text = {"bash": bash, "zsh": zsh, "fish": fish}[args.shell](branches())
-    sys.stdout.write(text)
+    put(text, end="")
     return errors.DONE
 
 

@@ -18,7 +18,7 @@ from sexton.app import place as places
 from sexton.app.place import Place
 from sexton.cli import look
 from sexton.cli.look import Finding
-from sexton.cli.say import one_line, paint, say_json
+from sexton.cli.say import one_line, paint, put, say_json
 from sexton.core import errors
 from sexton.core.errors import SextonError
 from sexton.store import open_store, path_of
@@ -73,6 +73,6 @@ def _looks_at(place: Place, store: Store) -> Iterator[Finding]:
 
 def _say(one: Finding) -> None:
     level = paint(f"{one.level:<4}", COLOURS[one.level])
-    print(f"{level}  {one_line(one.about)}: {one_line(one.text)}")
+    put(f"{level}  {one_line(one.about)}: {one_line(one.text)}")
     if one.hint and one.level != "ok":
-        print(f"      {one_line(one.hint)}")
+        put(f"      {one_line(one.hint)}")

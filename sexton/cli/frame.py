@@ -6,6 +6,7 @@ returns an exit code. `sexton --help` reads only this table; a command loads onl
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -14,7 +15,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, TextIO
 
 from sexton import __version__
-from sexton.cli.say import say_no_more, warn
+from sexton.cli import INTERRUPTED
+from sexton.cli.say import Unsaid, say, say_no_more, warn
 from sexton.cli.words import Parser, nearest, refuse_unreadable
 from sexton.core import errors
 from sexton.core.errors import ConfigurationError, SextonError, UsageError
@@ -63,27 +65,24 @@ EXIT_CODES = """exit codes:
   75  the store could not be reached or written: nothing was begun, try again
   78  the configuration must be mended"""
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-
 
 def run(words: Sequence[str]) -> int:
     """Parse and run one command; errors become one sentence on stderr and an exit code."""
     _speak_safely()
-    code = errors.DONE
+    return _flushed(_answered(list(words)))
+
+
+def _answered(words: list[str]) -> int:
     try:
-        code = _run(list(words))
-        sys.stdout.flush()
-        return code
+        return _run(words)
     except SextonError as error:
         tell(error)
         return error.exit_code
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        say_no_more(sys.stdout)
-        return code
+    except Unsaid as error:
+        return _unsaid(error, errors.DONE)
     except OSError as error:
-        say_no_more(sys.stdout)
         warn(f"sexton: {error}")
-        return code or errors.STORE_UNREACHABLE
+        return errors.STORE_UNREACHABLE
     except UnicodeEncodeError as error:  # a path of bytes that are no text: SQLite takes none
         warn(f"sexton: {error.object!r} is not valid UTF-8")
         return errors.CONFIGURATION
@@ -92,30 +91,59 @@ def run(words: Sequence[str]) -> int:
         return INTERRUPTED
 
 
+def _flushed(code: int) -> int:
+    """Write out what was said; the exit code, which tells of output that cannot be written."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return _unsaid(error, code)
+    return code
+
+
+def _unsaid(error: OSError, code: int) -> int:
+    say_no_more(sys.stdout)
+    if error.errno == errno.EPIPE:  # the reader of our output went away, as `head` does
+        return code
+    warn(f"sexton: the output cannot be written: {error.strerror}")
+    return code or errors.TASK_FAILED
+
+
 def _speak_safely() -> None:
     """A character that the terminal's encoding lacks is shown as an escape, never an exception.
 
-    Where a stream was closed before we began, nothing is said.
+    Where a stream was closed before we began, nothing is said; and what is opened next must not
+    take its number, or a child would write into it.
     """
-    sys.stdout = sys.stdout or _nowhere()
-    sys.stderr = sys.stderr or _nowhere()
+    for fd in range(3):
+        if not _is_open(fd):
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or _nowhere(1)
+    sys.stderr = sys.stderr or _nowhere(2)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def _nowhere() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def _nowhere(fd: int) -> TextIO:
+    return open(fd, "w", encoding="utf-8", closefd=False)
 
 
 def _run(words: list[str]) -> int:
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
     if words[:1] in ([], ["-h"], ["--help"]):
-        print(overview())
+        say(overview())
         return errors.DONE
     if words[0] == "--version":
-        print(f"sexton {__version__}")
+        say(f"sexton {__version__}")
         return errors.DONE
     name = words[0]
     refuse_unreadable([name])

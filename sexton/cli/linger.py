@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 import time
 from contextlib import suppress
 
@@ -74,7 +73,6 @@ class Front(Starter):
         if self._pinged:
             with suppress(ChildProcessError):
                 os.waitpid(self._pinged, os.WNOHANG)
-        sys.stdout.flush()
         self._pinged, self._pinged_s = send_ping(url), time.monotonic()
 
     def left_s(self) -> float:

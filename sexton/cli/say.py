@@ -11,8 +11,8 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import IO, Any, NamedTuple, TextIO
 
 from sexton.core.instant import Instant, iso, to_datetime
@@ -33,14 +33,33 @@ class Ink(NamedTuple):
 Cell = str | Ink
 
 
+class Unsaid(OSError):
+    """What was to be said could not be written to stdout: a full disk, a reader that went away."""
+
+
+@contextmanager
+def on_stdout() -> Iterator[None]:
+    """`with on_stdout():` what cannot be written there is Unsaid, and no fault of the store."""
+    try:
+        yield
+    except OSError as error:
+        raise Unsaid(error.errno, error.strerror) from error
+
+
 def say(text: str = "") -> None:
     """One line, or several, on stdout."""
-    print(shown(_bytes(text)))
+    put(shown(_bytes(text)))
+
+
+def put(text: str, end: str = "\n") -> None:
+    """Text that is safe already, on stdout."""
+    with on_stdout():
+        print(text, end=end)
 
 
 def say_json(value: Any) -> None:
     """One JSON document on one line of stdout; what may act on a terminal is escaped."""
-    print(as_json(value))
+    put(as_json(value))
 
 
 def as_json(value: Any) -> str:
@@ -51,14 +70,22 @@ def as_json(value: Any) -> str:
 
 
 def warn(text: str) -> None:
-    """One line, or several, on stderr."""
-    print(shown(_bytes(text)), file=sys.stderr)
+    """One line, or several, on stderr; it never raises.
+
+    It is called in the middle of a tick: what cannot be said must not end the work.
+    """
+    try:
+        print(shown(_bytes(text)), file=sys.stderr, flush=True)
+    except OSError:  # a full disk behind it, or a reader that went away
+        say_no_more(sys.stderr)
 
 
 def say_no_more(stream: TextIO) -> None:
     """Let a stream lead nowhere: what its buffer still holds must not fail once more at the end."""
     with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def one_line(text: str) -> str:
@@ -96,7 +123,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     for row in [titles, *lines]:
         cells = [_padded(cell, widths[i]) for i, cell in enumerate(row[:-1])]
         last = paint(cut(row[-1].text, widths[-1]), row[-1].colour)
-        print(GAP.join([*cells, last]).rstrip())
+        put(GAP.join([*cells, last]).rstrip())
 
 
 def _ink(cell: Cell) -> Ink:
@@ -147,7 +174,7 @@ def fields(pairs: Iterable[tuple[str, Cell]]) -> None:
     lines = [(name, cell) for name, cell in lines if cell.text]
     longest = max((len(name) for name, _ in lines), default=0)
     for name, cell in lines:
-        print(f"{paint(name.ljust(longest), 'faint')}  {paint(cell.text, cell.colour)}")
+        put(f"{paint(name.ljust(longest), 'faint')}  {paint(cell.text, cell.colour)}")
 
 
 def when(instant: Instant | None) -> str:

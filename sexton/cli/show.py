@@ -13,7 +13,7 @@ import argparse
 import sys
 
 from sexton.cli.opened import opened
-from sexton.cli.say import Ink, fields, paint, say, say_json, stamp, table, when
+from sexton.cli.say import Ink, fields, on_stdout, paint, put, say, say_json, stamp, table, when
 from sexton.cli.shapes import task_shape
 from sexton.cli.tasks import COLOURS, HEADINGS, row_of, took
 from sexton.cli.words import task_id
@@ -47,11 +47,12 @@ def run(args: argparse.Namespace) -> int:
 def _write(output: Output) -> None:
     """The bytes as they are; to a terminal only what cannot act on it."""
     if sys.stdout.isatty():
-        sys.stdout.write(_text(output))
+        put(_text(output), end="")
         return
-    sys.stdout.flush()
-    sys.stdout.buffer.write(output.head + _gap(output).encode() + output.tail)
-    sys.stdout.buffer.flush()
+    with on_stdout():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(output.head + _gap(output).encode() + output.tail)
+        sys.stdout.buffer.flush()
 
 
 def _gap(output: Output) -> str:
@@ -91,7 +92,7 @@ def _show(store: Store, task: Task, output: Output) -> None:
 
 
 def _heading(text: str) -> None:
-    print(f"\n{paint(text, 'bold')}")
+    put(f"\n{paint(text, 'bold')}")
 
 
 def _facts(task: Task) -> list[tuple[str, str | Ink]]:

@@ -45,6 +45,11 @@ def quick(name: str) -> None:
         pipe.write(name)
 
 
+@app.task(lane="save")
+def save(name: str) -> None:
+    open(name, "w").close()
+
+
 @app.task(schedule="* * * * *", expires="10m")
 def minutely() -> None:
     with open("minutely.began", "w") as pipe:
@@ -121,6 +126,25 @@ def test_a_tick_says_a_line_for_each_task_that_failed(shop: Shop) -> None:
     assert told.stdout == ""
     assert told.stderr.startswith("sexton: quick: task 1, attempt 1 ended Aborted/failed: IsADirec")
     assert told.stderr.count("\n") == 1
+
+
+def test_a_tick_whose_stderr_nobody_reads_runs_all_the_same(shop: Shop) -> None:
+    for name in ("a", "/dev/null/b", "c"):
+        shop.type("enqueue", "save", f"name={name}")
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    with open(ours, "wb") as pipe:
+        told = subprocess.run(
+            shop.line("tick"),
+            cwd=shop.directory,
+            env=shop.environment(),
+            stderr=pipe,
+            timeout=WAIT_S,
+            check=False,
+        )
+
+    assert told.returncode == 1
+    assert [ended(shop, id_) for id_ in (1, 2, 3)] == ["Complete/", "Aborted/failed", "Complete/"]
 
 
 def test_a_tick_tells_as_json_what_it_did(shop: Shop) -> None:
