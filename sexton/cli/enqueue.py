@@ -20,6 +20,7 @@ from sexton.app.command import Command
 from sexton.app.load import load
 from sexton.app.sexton import Sexton
 from sexton.app.task import Task, caller, reason_of
+from sexton.cli.aside import stdout_aside
 from sexton.cli.say import say, say_json, when
 from sexton.cli.shapes import task_shape
 from sexton.cli.words import later, within
@@ -43,11 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    app = load(places.find())
-    try:
-        asked = _ask(app, args)
-    finally:
-        app.close()
+    with stdout_aside(args.json):
+        app = load(places.find())
+        try:
+            asked = _ask(app, args)
+        finally:
+            app.close()
     if args.json:
         task = task_shape(asked.task) if asked.task else None
         say_json({"task": task, "is_new": asked.is_new})

@@ -21,6 +21,7 @@ import time
 
 from sexton.app import place as places
 from sexton.app.load import load
+from sexton.cli.aside import stdout_aside
 from sexton.cli.opened import opened
 from sexton.cli.say import count, say, say_json, table
 from sexton.cli.schedules import add_words, are_given, read
@@ -38,7 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     now = time.time_ns() // 1000
-    schedules = {"": read(args)} if are_given(args) else _of_application(now) | _of_store()
+    if are_given(args):
+        schedules = {"": read(args)}
+    else:
+        with stdout_aside(args.json):
+            schedules = _of_application(now) | _of_store()
     found = [
         {"kind": name, "schedule": one.text, "tz": one.zone_name, "code": it.code, "text": it.text}
         for name, one in sorted(schedules.items())

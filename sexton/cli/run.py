@@ -20,7 +20,6 @@ import functools
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from typing import Any
 
 from sexton.app import place as places
@@ -29,6 +28,7 @@ from sexton.app.load import load
 from sexton.app.plan import Plan
 from sexton.app.sexton import Sexton
 from sexton.app.task import Task
+from sexton.cli.aside import stdout_aside
 from sexton.cli.progress import Bar
 from sexton.cli.say import one_line, say, say_json, say_no_more, warn
 from sexton.cli.signals import Signals
@@ -48,7 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    app = load(places.find())
+    with stdout_aside(args.json):
+        app = load(places.find())
     try:
         return _run(app, args)
     finally:
@@ -59,7 +60,8 @@ def _run(app: Sexton, args: argparse.Namespace) -> int:
     declared = app[args.kind]
     if isinstance(declared, Command):
         return _run_command(app, declared, args)
-    values = declared.payload.decode(declared.payload.read(args.payload))
+    with stdout_aside(args.json):
+        values = declared.payload.decode(declared.payload.read(args.payload))
     if args.plan:
         return _preview(declared, values, args)
     failed: list[Outcome[Any]] = []
@@ -85,7 +87,7 @@ def _answered(
 ) -> int:
     """Run and say what happened. The kind's own exception is shown; it is recorded."""
     try:
-        with redirect_stdout(sys.stderr if args.json else sys.stdout):
+        with stdout_aside(args.json):
             outcome = call()
     except (SextonError, KeyboardInterrupt):
         raise
@@ -173,7 +175,8 @@ def stop_by(signals: Signals) -> Callable[[], Reason]:
 def _preview(declared: object, values: dict[str, object], args: argparse.Namespace) -> int:
     if not isinstance(declared, Plan):
         raise UsageError(f"{args.kind} is no plan: it has nobody to show")
-    preview = declared.plan(**values)
+    with stdout_aside(args.json):
+        preview = declared.plan(**values)
     if args.json:
         shape = {"kind": preview.kind, "period": preview.period}
         say_json({**shape, "keys": preview.keys, "counts": preview.counts})

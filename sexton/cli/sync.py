@@ -14,6 +14,7 @@ import argparse
 import msgspec
 
 from sexton.app import sync as syncing
+from sexton.cli.aside import stdout_aside
 from sexton.cli.opened import opened
 from sexton.cli.say import count, say, say_json
 from sexton.core import errors
@@ -25,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    with opened() as (place, store):
+    with opened() as (place, store), stdout_aside(args.json):
         synced = syncing.sync(place, store)
     if args.json:
         say_json(msgspec.structs.asdict(synced))

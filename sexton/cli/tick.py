@@ -25,6 +25,7 @@ import time
 import msgspec
 
 from sexton.app.ticker import Ticked
+from sexton.cli.aside import stdout_aside
 from sexton.cli.linger import Front, linger, one_pass
 from sexton.cli.opened import opened
 from sexton.cli.say import say_json
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         opened() as (place, store),
         Signals() as signals,
         Touches(wake_path(store.db.path)) as touches,
+        stdout_aside(args.json),  # a task that is run inline prints where it likes
     ):
         ends_s = began_s + args.length / 1_000_000 if args.length else 0
         front = Front(signals, touches, grace_s=place.settings.grace_s, ends_s=ends_s)

@@ -214,6 +214,56 @@ def test_an_error_that_cannot_be_said_keeps_its_exit_code(
     assert told.returncode == code
 
 
+LOUD = """
+import os, subprocess, sys
+print("printed at import")
+sys.__stdout__.write("printed past the redirection")
+subprocess.run(["echo", "written by a child"])
+os.write(1, b"written to the descriptor")
+
+from sexton import Sexton
+
+app = Sexton()
+
+
+@app.task
+def loud() -> None:
+    print("printed by the task")
+    subprocess.run(["echo", "written by its child"])
+
+
+@app.task(isolation="inline")
+def near() -> None:
+    print("printed beside the tick")
+
+
+@app.plan(scope="ever")
+def everybody() -> list[int]:
+    print("printed by the plan")
+    return [1]
+
+
+@everybody.each(key=lambda number: number)
+def each(number: int) -> None: ...
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_json_is_all_that_stands_on_stdout_however_loud_the_application_is(
+    shop: Shop, unbuffered: str
+) -> None:
+    (shop.directory / f"{shop.module}.py").write_text(LOUD)
+    env = {"PYTHONUNBUFFERED": unbuffered}
+
+    for words in (["sync"], ["lint"], ["enqueue", "near"], ["tick"], ["run", "loud"],
+                  ["run", "everybody", "--plan"]):  # fmt: skip
+        told = shop.type(*words, "--json", env=env)
+        assert told.returncode == 0, told.stderr
+        assert json.loads(told.stdout)
+        assert told.stdout.count("\n") == 1
+        assert words == ["tick"] or "written by a child" in told.stderr
+
+
 def test_a_command_without_any_stdout_still_does_its_work(shop: Shop) -> None:
     line = ["sh", "-c", 'exec "$@" >&-', "sh", *shop.line("kv", "set", "a", "1", "--json")]
     told = subprocess.run(
