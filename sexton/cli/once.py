@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
             tee=tee_to(args.json),
             stop=stop_by(signals),
         )
-    return say_outcome(outcome, args.json)
+    return signals.code_of(say_outcome(outcome, args.json))
 
 
 def _kind(args: argparse.Namespace) -> Kind:

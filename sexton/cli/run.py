@@ -7,7 +7,7 @@
 
 What the kind prints goes to the terminal. While a plan of many runs, a terminal shows how far it
 is; Ctrl-C lets it end the items at hand and write them down, a second one ends it at once. Exit
-code 1 if it failed, or if this period can no longer be done.
+code 1 if it failed, or if this period can no longer be done; 130 if Ctrl-C ended it.
 
 As JSON: {"code", "sentence", "ran", "ok", "counts", "period", "task"}; with --plan: {"kind",
 "period", "keys", "counts"}.
@@ -31,7 +31,7 @@ from sexton.app.task import Task
 from sexton.cli.aside import stdout_aside
 from sexton.cli.progress import Bar
 from sexton.cli.say import one_line, say, say_json, say_no_more, warn
-from sexton.cli.signals import Signals
+from sexton.cli.signals import Signals, interruptible
 from sexton.core import errors
 from sexton.core.errors import SextonError, UsageError
 from sexton.core.outcome import Outcome
@@ -66,7 +66,12 @@ def _run(app: Sexton, args: argparse.Namespace) -> int:
         return _preview(declared, values, args)
     failed: list[Outcome[Any]] = []
     declared.told = failed.append
-    return _answered(lambda: _call(declared, values, args), failed, args)
+    if not isinstance(declared, Plan):
+        with interruptible():
+            return _answered(lambda: _call(declared, values, args), failed, args)
+    with Signals(insists=True) as signals:
+        declared.stop = stop_by(signals)
+        return signals.code_of(_answered(lambda: _call(declared, values, args), failed, args))
 
 
 def _call(
@@ -77,8 +82,8 @@ def _call(
         call = functools.partial(declared.force, args.force)
     if not isinstance(declared, Plan):
         return call(**values)
-    with Bar(args.kind) as bar, Signals(insists=True) as signals:
-        declared.progress, declared.stop = bar.show, stop_by(signals)
+    with Bar(args.kind) as bar:
+        declared.progress = bar.show
         return call(**values)
 
 
@@ -89,7 +94,11 @@ def _answered(
     try:
         with stdout_aside(args.json):
             outcome = call()
-    except (SextonError, KeyboardInterrupt):
+    except KeyboardInterrupt:
+        if args.json and failed:
+            say_outcome(failed[-1], as_json=True)
+        raise
+    except SextonError:
         raise
     except BaseException as error:  # noqa: BLE001 -- foreign code, also its SystemExit
         warn(_shown(error))
@@ -134,7 +143,7 @@ def _run_command(app: Sexton, declared: Command, args: argparse.Namespace) -> in
             tee=tee_to(args.json),
             stop=stop_by(signals),
         )
-    return say_outcome(outcome, args.json)
+    return signals.code_of(say_outcome(outcome, args.json))
 
 
 def tee_to(is_json: bool) -> Callable[[bytes], None]:

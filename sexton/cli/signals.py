@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
+
+from sexton.cli import INTERRUPTED
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -34,7 +37,7 @@ class Signals:
     def _note(self, number: int, _: FrameType | None) -> None:
         self.times += 1
         if self._insists and self.times > 1:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("interrupted once more")
         self.asked_s = self.asked_s or time.monotonic()
         self.asked = self.asked or signal.Signals(number).name
         with suppress(BlockingIOError):
@@ -44,6 +47,10 @@ class Signals:
         """Make `fd` quiet until the next one comes."""
         with suppress(BlockingIOError):
             os.read(self.fd, 4096)
+
+    def code_of(self, code: int) -> int:
+        """The exit code of what would end with `code`: 130 where Ctrl-C cut it short."""
+        return INTERRUPTED if code and self.asked == "SIGINT" else code
 
     def __enter__(self) -> Signals:
         for number in ENDING:
@@ -62,3 +69,24 @@ class Signals:
             signal.signal(number, handler)
         os.close(self.fd)
         os.close(self._write)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """`with interruptible():` Ctrl-C raises KeyboardInterrupt with words for the record.
+
+    Python's own has none. Who was started with INT ignored goes on ignoring it.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt("interrupted by Ctrl-C")
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -11,7 +11,7 @@ milliseconds. It prints nothing unless a task ended otherwise than Complete: a l
 each, and exit code 1 if one failed, so that cron's mail tells of it.
 
 On TERM or INT it begins no more, and gives what runs the grace time of the settings; a second
-signal ends it at once. What was cut off is made good by the next tick.
+signal ends it at once. What was cut off is made good by the next tick. After INT it ends with 130.
 
 As JSON: {"complete", "aborted", "swept", "asked", "drained", "sync_error", "troubles": [{"task",
 "kind", "period", "attempt", "reason", "outcome"}, …]}.
@@ -25,6 +25,7 @@ import time
 import msgspec
 
 from sexton.app.ticker import Ticked
+from sexton.cli import INTERRUPTED
 from sexton.cli.aside import stdout_aside
 from sexton.cli.linger import Front, linger, one_pass
 from sexton.cli.opened import opened
@@ -60,10 +61,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         troubles = [msgspec.structs.asdict(trouble) for trouble in front.troubles]
         say_json(msgspec.structs.asdict(ticked) | {"troubles": troubles})
-    return _code(ticked)
+    return _code(ticked, signals)
 
 
-def _code(ticked: Ticked) -> int:
+def _code(ticked: Ticked, signals: Signals) -> int:
     if ticked.sync_error:
         raise errors.ConfigurationError(f"the application could not be read: {ticked.sync_error}")
+    if signals.asked == "SIGINT":
+        return INTERRUPTED
     return errors.TASK_FAILED if ticked.aborted else errors.DONE

@@ -386,6 +386,33 @@ def test_a_table_on_a_terminal_keeps_to_its_width(shop: Shop) -> None:
     assert "x" * 500 in shop.type("kv", "list").stdout
 
 
+INTERRUPTED_AT_IMPORT = """
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, path, target=None):
+        if name == "sexton.cli.frame":
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupts())
+from sexton.cli import main
+sys.exit(main(["tasks"]))
+"""
+
+
+def test_an_interrupt_while_it_is_still_being_loaded_is_quiet() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AT_IMPORT],
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+
+    assert (told.returncode, told.stdout, told.stderr) == (130, "", "")
+
+
 def test_help_is_printed_without_importing_the_store() -> None:
     code = "import sys; from sexton.cli import main; main(['--help']); print('apsw' in sys.modules)"
     told = subprocess.run(

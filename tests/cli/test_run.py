@@ -136,13 +136,55 @@ def test_a_signal_lets_a_plan_end_the_item_at_hand_and_write_it(
         finally:
             child.kill()
 
-    assert child.returncode == 1
+    assert child.returncode == (130 if number == signal.SIGINT else 1)
     assert out.startswith(f"{status}: 1 done of ")
     assert [(one["key"], one["status"]) for one in shop.json("items", "steady")["items"]] == [
         ("1", "Done")
     ]
     waiting = shop.json("tasks", "--status", "Pending")["tasks"]
     assert len(waiting) == (1 if status == "lost" else 0)
+
+
+WAITING = """
+
+@app.task
+def waiting() -> None:
+    with open("begun", "w") as pipe:
+        pipe.write("x")
+    open("never").close()
+
+
+app.command("waits", argv=["sh", "-c", "echo > begun; exec cat never"], min_gap="20h")
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("run", "waiting", "--json"), "KeyboardInterrupt: interrupted by Ctrl-C"),
+        (("run", "waits", "--json"), ""),
+        (("once", "--name", "x", "--json", "--", "sh", "-c", "echo > begun; exec cat never"), ""),
+    ],
+)
+def test_what_a_person_interrupts_ends_with_130_and_says_so(
+    shop: Shop, words: tuple[str, ...], sentence: str
+) -> None:
+    with (shop.directory / f"{shop.module}.py").open("a") as file:
+        file.write(WAITING)
+    for name in ("begun", "never"):
+        os.mkfifo(shop.directory / name)
+    with subprocess.Popen(
+        shop.line(*words), cwd=shop.directory, env=shop.environment(), stdout=-1, text=True
+    ) as child:
+        try:
+            (shop.directory / "begun").read_text()
+            child.send_signal(signal.SIGINT)
+            out, _ = child.communicate(timeout=WAIT_S)
+        finally:
+            child.kill()
+
+    assert child.returncode == 130
+    assert sentence in json.loads(out)["sentence"]
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

@@ -205,6 +205,19 @@ def test_what_is_asked_for_while_a_task_runs_does_not_wait_for_it(shop: Shop) ->
     assert [ended(shop, 1), ended(shop, 2)] == ["Complete/", "Complete/"]
 
 
+@pytest.mark.parametrize("words", [("tick",), ("tick", "--for", "10m")])
+def test_a_tick_that_a_person_interrupts_ends_with_130(shop: Shop, words: tuple[str, ...]) -> None:
+    shop.type("enqueue", "hold", "name=long")
+    with started(shop, *words) as tick:
+        assert heard(shop, "long.began") == "long"
+        tick.send_signal(signal.SIGINT)
+        let_end(shop, "long")
+        tick.communicate(timeout=WAIT_S)
+
+    assert tick.returncode == 130
+    assert ended(shop, 1) == "Complete/"
+
+
 def test_what_falls_due_while_a_task_runs_does_not_wait_for_it(shop: Shop) -> None:
     shop.type("enqueue", "hold", "name=long")
     with started(shop, "tick") as tick:
