@@ -16,13 +16,15 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import pwd
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
 from sexton.app import place as places
 from sexton.cli import units
-from sexton.cli.say import say, say_json
+from sexton.cli.say import say, say_json, warn
 from sexton.cli.units import Install
 from sexton.core import errors
 from sexton.core.errors import ConfigurationError, UsageError
@@ -31,13 +33,16 @@ from sexton.store.wake import wake_path
 
 CRON_DIRECTORY = "/etc/cron.d"
 SYSTEM_UNITS = "/etc/systemd/system"
+SYSTEMD_RUNS = "/run/systemd/system"  # there only if it is the init. Source: sd_booted(3)
 USER_UNITS = "~/.config/systemd/user"
 PASSED_ON = ("SEXTON_STORE", "SEXTON_APP", "SEXTON_SETTINGS")
 PROGRAM_TIMEOUT_S = 60
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("how", choices=("cron", "systemd"), help="what starts it")
+    parser.add_argument(
+        "how", choices=("cron", "systemd"), metavar="cron|systemd", help="what starts it"
+    )
     parser.add_argument("--apply", action="store_true", help="install it; else only print it")
     parser.add_argument("--name", default="", help="of the file and units; from the directory")
     parser.add_argument("--user", default="", help="who runs it; only root may choose")
@@ -48,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     install = _install(args)
     units.refuse_unwritable(install)
     files = _cron_files(install) if args.how == "cron" else _unit_files(install)
+    if not os.path.exists(install.store):
+        warn(f"sexton: there is no store at {install.store} yet; make it: sexton init")
     if args.apply:
         _apply(args.how, install, files)
     if args.json:
@@ -69,18 +76,30 @@ def _install(args: argparse.Namespace) -> Install:
     name = args.name or units.name_of(place.directory)
     if name != units.name_of(name):
         raise UsageError("--name has small letters, digits and '-' in between")
-    user = args.user or getpass.getuser()
-    if user != getpass.getuser() and not _is_root():
-        raise UsageError("only root may choose another --user")
+    user = _user(args.user) if args.user else getpass.getuser()
     return Install(
         name=name,
         directory=place.directory,
         argv=(*_program(), "tick"),
         env=_environment(place.store, place.settings_path),
+        store=store,
         wake=wake_path(store),
         user=user,
         writable=sorted({place.directory, os.path.dirname(store)}),
     )
+
+
+def _user(name: str) -> str:
+    """The user that --user names, whom cron and systemd must know."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        raise UsageError(
+            f"--user: no user of this machine is called {name!r}", hint="getent passwd lists them."
+        ) from None
+    if name != getpass.getuser() and not _is_root():
+        raise UsageError("only root may choose another --user")
+    return name
 
 
 def _environment(store: str, settings_path: str) -> dict[str, str]:
@@ -120,14 +139,35 @@ def _apply(how: str, install: Install, files: dict[str, str]) -> None:
     elif "crontab" in files:
         _apply_crontab(install)
     else:
-        for path, text in files.items():
-            _write(path, text)
+        _put(install, files)
+
+
+def _put(install: Install, files: dict[str, str]) -> None:
+    """Write all of the files, or none where one of them starts another directory's tick."""
+    for path in files:
+        with suppress(FileNotFoundError), open(path, errors="surrogateescape") as file:
+            _refuse_others(install, path, file.read())
+    for path, text in files.items():
+        _write(path, text)
+
+
+def _refuse_others(install: Install, path: str, text: str) -> None:
+    """Raise ConfigurationError for what another directory installed under this name.
+
+    Where that directory has gone, as after a move, its files are only left over.
+    """
+    directory = units.directory_in(text, install.name)
+    if directory not in ("", install.directory) and os.path.isdir(directory):
+        raise ConfigurationError(
+            f"{path} starts the tick of {directory} already", hint="Choose another --name."
+        )
 
 
 def _apply_crontab(install: Install) -> None:
     """Put our line into the user's crontab; all others stay as they are."""
     listed = _run(["crontab", "-l"], check=False)
     before = listed.stdout.decode(errors="surrogateescape") if listed.returncode == 0 else ""
+    _refuse_others(install, "your crontab", before)
     after = units.merged(before, install)
     if after != before:
         _run(["crontab", "-"], given=after)
@@ -143,10 +183,9 @@ def _unit_files(install: Install) -> dict[str, str]:
 
 
 def _apply_systemd(install: Install, files: dict[str, str]) -> None:
-    if shutil.which("systemctl") is None:
-        raise ConfigurationError("there is no systemctl here", hint="Use: sexton install cron")
-    for path, text in files.items():
-        _write(path, text)
+    if shutil.which("systemctl") is None or not os.path.isdir(SYSTEMD_RUNS):
+        raise ConfigurationError("systemd does not run here", hint="Use: sexton install cron")
+    _put(install, files)
     control = ["systemctl"] if _is_root() else ["systemctl", "--user"]
     name = f"sexton-{install.name}"
     _run([*control, "daemon-reload"])

@@ -16,14 +16,15 @@ from sexton.core.errors import ConfigurationError
 class Install(NamedTuple):
     """What to start: `argv` with absolute paths, from `directory`, with `env` beside the usual.
 
-    `name`: of the crontab file and the units. `wake`: the wake file. `user`: who runs it.
-    `writable`: the directories that it must be able to write.
+    `name`: of the crontab file and the units. `store`, `wake`: the store's file and its wake file.
+    `user`: who runs it. `writable`: the directories that it must be able to write.
     """
 
     name: str
     directory: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    store: str
     wake: str
     user: str
     writable: Sequence[str]
@@ -53,6 +54,16 @@ def refuse_unwritable(install: Install) -> None:
 def marker(install: Install) -> str:
     """The comment by which the line is found again."""
     return f"# sexton {install.name}: the tick of {install.directory}"
+
+
+def directory_in(text: str, name: str) -> str:
+    """Whose tick a crontab or a service starts under this name, as it says itself; '' if none."""
+    for line in text.splitlines():
+        if line.startswith(start := f"# sexton {name}: the tick of "):
+            return line[len(start) :]
+        if line.startswith(start := "Description=Sexton: the tick of "):
+            return line[len(start) :].replace("%%", "%")
+    return ""
 
 
 def cron_line(install: Install, *, with_user: bool) -> str:

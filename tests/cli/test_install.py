@@ -22,6 +22,7 @@ PLAIN = Install(
     directory="/srv/shop",
     argv=("/usr/bin/sexton", "tick"),
     env={},
+    store="/srv/shop/sexton.db",
     wake="/srv/shop/sexton.db.wake",
     user="shop",
     writable=["/srv/shop"],
@@ -89,6 +90,68 @@ def test_only_apply_writes_and_twice_is_once(
     assert (shop.directory / "cron.d" / "sexton-shop").stat().st_mode & 0o777 == 0o644
 
 
+def other_shop(shop: Shop) -> Path:
+    """A second application, whose directory is called as the first one's."""
+    other = shop.directory / "other" / shop.directory.name
+    other.mkdir(parents=True)
+    open_shop(other)
+    return other
+
+
+@pytest.mark.parametrize("how", ["cron", "systemd"])
+def test_a_second_application_does_not_take_the_place_of_the_first(
+    typed: Type, shop: Shop, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    systemd_that_notes(shop, monkeypatch)
+    monkeypatch.setattr(install, "CRON_DIRECTORY", str(shop.directory / "units"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    typed("install", how, "--apply")
+    before = {path: path.read_text() for path in (shop.directory / "units").iterdir()}
+    other = other_shop(shop)
+    monkeypatch.chdir(other)
+    told = typed("install", how, "--apply")
+    after = {path: path.read_text() for path in (shop.directory / "units").iterdir()}
+    named = typed("install", how, "--apply", "--name", "other")
+
+    assert told.code == 78
+    assert f"starts the tick of {shop.directory} already" in told.err
+    assert "Choose another --name" in told.err
+    assert before == after
+    assert named.code == 0
+
+
+def test_what_a_directory_that_has_gone_installed_is_replaced(
+    typed: Type, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "CRON_DIRECTORY", str(shop.directory / "cron.d"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    other = other_shop(shop)
+    monkeypatch.chdir(other)
+    typed("install", "cron", "--apply", "--name", "shop")
+    other.rename(shop.directory / "gone")
+    monkeypatch.chdir(shop.directory)
+    told = typed("install", "cron", "--apply", "--name", "shop")
+
+    assert told.code == 0
+    assert str(other) not in (shop.directory / "cron.d" / "sexton-shop").read_text()
+
+
+@pytest.mark.parametrize("user", ["nobody-of-that-name", "a b", "root\n"])
+def test_a_user_whom_the_machine_does_not_know_is_refused(typed: Type, user: str) -> None:
+    told = typed("install", "cron", "--user", user)
+
+    assert told.code == 2
+    assert "--user: no user of this machine is called " in told.err
+
+
+def test_that_there_is_no_store_to_tick_is_told(typed: Type, shop: Shop) -> None:
+    assert typed("install", "cron").err == ""
+    told = shop.type("install", "cron", env={"SEXTON_STORE": "sqlite:///other.db"})
+
+    assert told.returncode == 0
+    assert f"there is no store at {shop.directory}/other.db yet" in told.stderr
+
+
 def test_without_root_it_is_a_line_of_the_users_crontab_beside_all_others(
     typed: Type, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,15 +211,21 @@ def test_systemds_own_signs_are_escaped() -> None:
     assert 'ExecStart="/opt x/$$a" "tick"' in service
 
 
-def test_units_are_written_and_switched_on(
-    typed: Type, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def systemd_that_notes(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which systemd runs, whose systemctl only notes what it is asked."""
     program = shop.directory / "bin" / "systemctl"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\necho "$@" >> "{shop.directory}/asked"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setattr(install, "SYSTEM_UNITS", str(shop.directory / "units"))
+    monkeypatch.setattr(install, "SYSTEMD_RUNS", str(shop.directory))
+
+
+def test_units_are_written_and_switched_on(
+    typed: Type, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systemd_that_notes(shop, monkeypatch)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     told = typed("install", "systemd", "--name", "shop", "--apply")
 
@@ -176,6 +245,19 @@ def test_without_systemd_it_says_what_to_use_instead(
 
     assert told.code == 78
     assert "sexton install cron" in told.err
+
+
+def test_where_systemd_does_not_run_no_unit_is_left_behind(
+    typed: Type, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systemd_that_notes(shop, monkeypatch)
+    monkeypatch.setattr(install, "SYSTEMD_RUNS", str(shop.directory / "nowhere"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    told = typed("install", "systemd", "--apply")
+
+    assert told.code == 78
+    assert "systemd does not run here" in told.err
+    assert not (shop.directory / "units").exists()
 
 
 @pytest.mark.parametrize("directory", ["/srv/a\nb", "/srv/a\x07b", "/srv/a\\", "/srv/a "])
