@@ -1,9 +1,10 @@
-"""End a task: one that waits at once, one that runs by whoever runs it, with all its processes.
+"""End a task: one that waits at once, one that runs with all its processes.
 
     sexton abort 812 --reason "wrong recipients"
 
-It gets TERM, and KILL after the grace time of the settings. Nothing follows it: a person's end is
-no failure, so it is not retried. A task that has ended already stays as it is.
+Whoever runs it ends it: it gets TERM, and KILL after the grace time of the
+settings. Nothing follows it: a person's end is no failure, so it is not
+retried. A task that has ended already stays as it is.
 
 As JSON: {"task": TASK, "was": "Pending", "Running", "Complete" or "Aborted"}.
 """
@@ -22,7 +23,7 @@ from sexton.core.task import PENDING, RUNNING, Status, Task
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", type=task_id, help="the task's id")
+    parser.add_argument("id", type=task_id, metavar="ID", help="the task's id")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the record")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 

@@ -19,7 +19,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=SHELLS, help="for which shell")
+    parser.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help="for which shell")
 
 
 def run(args: argparse.Namespace) -> int:

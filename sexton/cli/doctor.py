@@ -2,11 +2,13 @@
 
     sexton doctor
 
-Looked at are: the store and its disk, the clock, whether cron runs and when the last tick came,
-whether the application is as it was registered, schedules that stand in a gap of summer time, kinds
-that are gone, items in doubt, and who hears of alerts. Exit code 1 if something is bad.
+Looked at are: the store and its disk, the clock, whether cron runs and when
+the last tick came, whether the application is as it was registered, schedules
+that stand in a gap of summer time, kinds that are gone, items in doubt, and
+who hears of alerts. Exit code 1 if something is bad.
 
-As JSON: {"findings": [{"level": "ok", "warn" or "bad", "about", "text", "hint"}, …]}.
+As JSON: {"findings": [{"level": "ok", "warn" or "bad", "about", "text",
+"hint"}, …]}.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     mkdir shop && cd shop && sexton init
 
-What is there already is left as it is. Where SEXTON_STORE names the store, only that is made.
+What is there already is left as it is. Where SEXTON_STORE names the store,
+only that is made.
 
 As JSON: {"made": [path, …], "found": [path, …]}.
 """
@@ -56,14 +57,17 @@ def run(args: argparse.Namespace) -> int:
     path = path_of(place.store)
     made[path] = not os.path.exists(path)
     create_store(place.store, place.settings).close()
+    tasks = os.path.join(place.directory, "tasks.py")
     if not args.no_example and place.app == "tasks:app":
-        made |= _make(os.path.join(place.directory, "tasks.py"), EXAMPLE)
+        made |= _make(tasks, EXAMPLE)
     if args.json:
         news = [path for path, is_new in made.items() if is_new]
         say_json({"made": news, "found": [path for path in made if path not in news]})
         return errors.DONE
     for path, is_new in made.items():
         say(f"{'made ' if is_new else 'found'}  {path}")
+    if place.app == "tasks:app" and not os.path.exists(tasks):
+        say("Write your tasks into tasks.py, with app = Sexton(); sexton once does without it.")
     say("Now: sexton sync; then let cron start the tick: sexton install cron")
     return errors.DONE
 

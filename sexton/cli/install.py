@@ -1,14 +1,17 @@
 """Print, or with --apply install, what starts the tick every minute.
 
     sexton install cron                  # look at it
-    sudo sexton install cron --apply     # /etc/cron.d/sexton-NAME; without root: your crontab
-    sudo sexton install systemd --apply  # service, timer, and a path unit on the wake file
+    sudo sexton install cron --apply     # /etc/cron.d/sexton-NAME
+    sexton install cron --apply          # without root: your crontab
+    sudo sexton install systemd --apply  # service, timer, path unit
 
-Twice the same is once. The names are absolute, since cron has neither your PATH nor your
-directory; SEXTON_STORE, SEXTON_APP and SEXTON_SETTINGS are written into it where they are set now.
-With systemd, what is enqueued starts within milliseconds, and nothing runs in between.
+Twice the same is once. The names are absolute, since cron has neither your
+PATH nor your directory; SEXTON_STORE, SEXTON_APP and SEXTON_SETTINGS are
+written into it where they are set now. With systemd, what is enqueued starts
+within milliseconds, and nothing runs in between.
 
-As JSON: {"files": {path: text, …}, "applied": bool}; the user's own crontab is named "crontab".
+As JSON: {"files": {path: text, …}, "applied": bool}; the user's own crontab
+is named "crontab".
 """
 
 from __future__ import annotations

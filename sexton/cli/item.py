@@ -1,6 +1,7 @@
-"""Begin and end items of a running task, so that a program in any language has a ledger.
+"""Begin and end items of a running task: a ledger for programs in any language.
 
-Inside what `sexton once`, or a command kind, runs (SEXTON_TASK tells which task it is):
+Inside what `sexton once`, or a command kind, runs (SEXTON_TASK tells which
+task it is):
 
     code=0
     for id in $(subscribers); do
@@ -8,20 +9,24 @@ Inside what `sexton once`, or a command kind, runs (SEXTON_TASK tells which task
         case $? in
             0) ;;            # yours: do it
             1) continue ;;   # somebody did it, or does it
-            *) exit 1 ;;     # it could not be asked: fail, and let the next attempt go on
+            *) exit 1 ;;     # it could not be asked: the next attempt goes on
         esac
-        if send "$id"; then sexton item done "$id"; else sexton item failed "$id"; code=1; fi
+        if send "$id"; then sexton item done "$id"
+        else sexton item failed "$id"; code=1
+        fi
     done
     exit $code
 
-`begin` answers with exit code 0 where the item is yours to do, on disk, and 1 where it is not:
-done before, in doubt, or somebody else's. Any other code says nothing about the item, and is no
-reason to go on to the next one. After a crash the next attempt skips what is done. An item that
-failed is begun again by the next attempt, unless --for-good; there is a next attempt only if the
-program itself ends with another code than 0. What has ended stays as it ended: saying otherwise
-changes nothing, and is answered with 1.
+`begin` answers with exit code 0 where the item is yours to do, on disk, and 1
+where it is not: done before, in doubt, or somebody else's. Any other code
+says nothing about the item, and is no reason to go on to the next one. After
+a crash the next attempt skips what is done. An item that failed is begun
+again by the next attempt, unless --for-good; there is a next attempt only if
+the program itself ends with another code than 0. What has ended stays as it
+ended: saying otherwise changes nothing, and is answered with 1.
 
-As JSON: begin {"key", "is_yours", "why", "tries"}; done and failed {"key", "status"}.
+As JSON: begin {"key", "is_yours", "why", "tries"}; done and failed {"key",
+"status"}.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ from typing import Literal
 
 from sexton.cli.opened import opened
 from sexton.cli.say import say_json, warn
-from sexton.cli.words import task_id
+from sexton.cli.words import argument, task_id
 from sexton.core import errors
 from sexton.core.errors import UsageError
 from sexton.core.item import key_text
@@ -52,8 +57,10 @@ WHY = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("act", choices=ACTS, help="what happens to the item")
-    parser.add_argument("key", help="the item's key")
+    parser.add_argument(
+        "act", choices=ACTS, metavar="|".join(ACTS), help="what happens to the item"
+    )
+    parser.add_argument("key", metavar="KEY", help="the item's key")
     parser.add_argument("--note", default="", metavar="TEXT", help="kept beside it")
     parser.add_argument("--for-good", action="store_true", help="failed: never try it again")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -65,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--for-good belongs to `sexton item failed`")
     with opened() as (_, store):
         if args.act == "begin":
-            return _say_begun(store.items.begin(task, key), args)
+            begun = store.items.begin(task, key)
+            return _say_begun(begun, _why_not(store, task, begun), args)
         _begun_by(store, task, key)
         wanted = _status(args)
         store.items.end(task, Ended(key, wanted, args.note[:NOTE_LENGTH_MAX]))
@@ -107,13 +115,23 @@ def _begun_by(store: Store, task: int, key: str) -> Entry:
         if entry.task == task:
             return entry
     raise UsageError(
-        f"task {task} has not begun the item {key!r}", hint=f"First: sexton item begin {key}"
+        f"task {task} has not begun the item {key!r}",
+        hint=f"First: sexton item begin {argument(key)}",
     )
 
 
-def _say_begun(begun: Begun, args: argparse.Namespace) -> int:
+def _why_not(store: Store, task: int, begun: Begun) -> str:
+    if begun.step == "begin":
+        return ""
+    kind = store.tasks.get(task).kind
+    ours = [one for one in store.items.entries(kind, key=begun.key) if one.task == task]
+    if begun.step == "leave" and any(one.status == "Begun" for one in ours):
+        return "this task has begun it already"
+    return WHY[begun.step]
+
+
+def _say_begun(begun: Begun, why: str, args: argparse.Namespace) -> int:
     is_yours = begun.step == "begin"
-    why = "" if is_yours else WHY[begun.step]
     if args.json:
         shape = {"key": begun.key, "is_yours": is_yours, "why": why, "tries": begun.tries}
         say_json(shape)

@@ -1,11 +1,12 @@
-"""List the ledger of a kind: which items are done, which failed, which are in doubt.
+"""List the ledger of a kind: items that are done, that failed, that are in
+doubt.
 
     sexton items daily_summary
     sexton items daily_summary --in-doubt
     sexton items daily_summary --key 17
 
-An item is in doubt if it was begun by a run that died, so that nobody knows whether it happened.
-See sexton settle.
+An item is in doubt if it was begun by a run that died, so that nobody knows
+whether it happened. See sexton settle.
 
 As JSON: {"items": [ITEM, …], "is_whole": false where the limit cut the list}.
 """
@@ -28,7 +29,7 @@ LIMIT_MAX = 1_000_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", help="the kind's name")
+    parser.add_argument("kind", metavar="KIND", help="the kind's name")
     parser.add_argument("--in-doubt", action="store_true", help="only what a person should settle")
     parser.add_argument("--key", default="", help="only this item")
     parser.add_argument("--scope", default="", metavar="PERIOD", help="only of this period")

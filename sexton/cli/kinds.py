@@ -1,10 +1,10 @@
 """List what is registered, when it runs next, and how its last task ended.
 
     sexton kinds
-    sexton kinds --all                    # also what is no longer declared, and built-in kinds
+    sexton kinds --all           # also what is gone, and built-in kinds
 
-As JSON: {"kinds": [KIND, …]}, each with next_at, next_period, last (TASK or null), running and
-waiting (numbers), and in_doubt (a number).
+As JSON: {"kinds": [KIND, …]}, each with next_at, next_period, last (TASK or
+null), running and waiting (numbers), and in_doubt (a number).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read and write the key-value store, in which an application keeps small things.
+"""Read and write the key-value store, where an application keeps small things.
 
     sexton kv get daily_summary_last_sent_at
     sexton kv set greeting '"Good morning"'      # JSON
@@ -7,17 +7,19 @@
     sexton kv delete greeting
 
 Values are JSON; what JSON lacks stands as an object that names its type, as
-{"$date":"2026-11-22"}, and is written so as well. `get` and `delete` of a key that is not there
-answer with exit code 1.
+{"$date":"2026-11-22"}, and is written so as well. `get` and `delete` of a key
+that is not there answer with exit code 1.
 
-As JSON: get {"key", "value", "version"}; list {"items": [{"key", "value"}, …]};
-set {"key", "value"}; delete {"key", "was_there"}.
+As JSON: get {"key", "value", "version"}, with version 0 where the key is not
+there; list {"items": [{"key", "value"}, …]}; set {"key", "value"}; delete
+{"key", "was_there"}.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 from sexton.cli.opened import opened
 from sexton.cli.say import one_line, say, say_json, table, warn
@@ -30,9 +32,11 @@ ACTS = ("get", "set", "list", "delete")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("act", choices=ACTS, help="what to do")
-    parser.add_argument("key", nargs="?", default="", help="the key; for list: how keys begin")
-    parser.add_argument("value", nargs="?", help="for set: JSON")
+    parser.add_argument("act", choices=ACTS, metavar="|".join(ACTS), help="what to do")
+    parser.add_argument(
+        "key", nargs="?", metavar="KEY", default="", help="the key; for list: how keys begin"
+    )
+    parser.add_argument("value", nargs="?", metavar="VALUE", help="for set: JSON")
     parser.add_argument("--string", metavar="TEXT", help="for set: this text as it is")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -48,10 +52,12 @@ def _refuse_misfits(args: argparse.Namespace) -> None:
         if not args.key:
             raise UsageError(f"kv {args.act} needs a key")
         checked(args.key)
-    is_given = (args.value is not None) + (args.string is not None)
-    if is_given != (args.act == "set"):
+    given = (args.value is not None) + (args.string is not None)
+    if args.act != "set" and given:
+        raise UsageError(f"kv {args.act} takes no value")
+    if args.act == "set" and given != 1:
         raise UsageError(
-            "kv set needs one value, and the others none",
+            "kv set needs one value",
             hint="""sexton kv set KEY '"text"' or sexton kv set KEY --string text""",
         )
 
@@ -59,6 +65,8 @@ def _refuse_misfits(args: argparse.Namespace) -> None:
 def _get(store: Store, args: argparse.Namespace) -> int:
     found = store.kv.get(args.key)
     if found is None:
+        if args.json:
+            say_json({"key": args.key, "value": None, "version": 0})
         return _not_there(args)
     text, version = found
     if args.json:
@@ -92,7 +100,19 @@ def _canonical(text: str) -> str:
 
 
 def _tight(text: str) -> str:
-    return json.dumps(json.loads(text), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    tree = json.loads(text, object_pairs_hook=_object)
+    return json.dumps(tree, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a name that stands in it twice is refused, and Z is read as the offset it is."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError(f"an object names a key twice, among {', '.join(sorted(found)[:10])}")
+    moment = found.get("$datetime")
+    if isinstance(moment, str) and moment.endswith("Z"):
+        found["$datetime"] = f"{moment[:-1]}+00:00"
+    return found
 
 
 def _list(store: Store, args: argparse.Namespace) -> int:

@@ -3,10 +3,11 @@
     sexton lint
     sexton lint --schedule "30 3 * * *" --tz Europe/Riga
 
-Told are, for the next two years: times that summer time skips or repeats, and what is done about
-them; day of month beside day of week; days that not every month has; what runs seldom or never.
-These are advice, so the exit code is 0. A schedule that cannot be read is an error: 2 if it stands
-on the command line, 78 if the application declares it.
+Told are, for the next two years: times that summer time skips or repeats, and
+what is done about them; day of month beside day of week; days that not every
+month has; what runs seldom or never. These are advice, so the exit code is 0.
+A schedule that cannot be read is an error: 2 if it stands on the command
+line, 78 if the application declares it.
 
 The kinds are those of the application, read anew, and those of sexton once.
 

@@ -181,7 +181,9 @@ def kinds(store: Store, now: Instant) -> Iterator[Finding]:
             keys = ", ".join(entry.key for entry in doubtful[:NAMED_MAX])
             more = ", …" if len(doubtful) > NAMED_MAX else ""
             text = f"{count(len(doubtful), 'item is', 'items are')} in doubt: {keys}{more}"
-            yield Finding("warn", name, text, f"sexton settle {name} KEY done|failed|retry")
+            # A key that looks like an option is one to argparse, unless `--` stands before it.
+            key = "-- KEY" if any(entry.key.startswith("-") for entry in doubtful) else "KEY"
+            yield Finding("warn", name, text, f"sexton settle {name} {key} done|failed|retry")
 
 
 def _gone(store: Store, name: str) -> Iterator[Finding]:

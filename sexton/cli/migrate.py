@@ -1,4 +1,4 @@
-"""Bring the store to this version's schema. Killed halfway, it goes on where it stopped.
+"""Bring the store to this version's schema. Killed halfway, it goes on there.
 
     sexton backup before.db && sexton migrate
 

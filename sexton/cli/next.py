@@ -1,14 +1,16 @@
 """List the next moments of a kind or of a schedule: one ISO 8601 instant a line.
 
     sexton next daily_summary -n 5
-    sexton next --schedule "30 2 * * *" --tz Europe/Riga --after 2026-03-28T00:00 -n 3
+    sexton next --schedule "30 2 * * *" --tz Europe/Riga --after 2026-03-28 -n 3
     sexton next --schedule "Mon *-*-* 07:30" --tz Europe/Riga
     sexton next --every 90m --after 2026-11-22T07:30Z
 
-Each stands in the schedule's zone, with its offset. An interval that is no kind's counts from
---after. A schedule that cannot be read is an error, with exit code 2.
+Each stands in the schedule's zone, with its offset. An interval that is no
+kind's counts from --after. A schedule that cannot be read is an error, with
+exit code 2.
 
-As JSON: {"schedule", "tz", "explained", "next": [{"at", "local", "period"}, …]}.
+As JSON: {"schedule", "tz", "explained", "next": [{"at", "local", "period"},
+…]}.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from sexton.app.explain import known
 from sexton.cli.opened import opened
-from sexton.cli.say import say, say_json, stamp
+from sexton.cli.say import count, say, say_json, stamp, warn
 from sexton.cli.schedules import add_words, are_given, read
 from sexton.cli.words import moment, within
 from sexton.core import errors
@@ -38,7 +40,7 @@ class Asked(NamedTuple):
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", nargs="?", default="", help="the kind's name")
+    parser.add_argument("kind", nargs="?", metavar="KIND", default="", help="the kind's name")
     add_words(parser)
     parser.add_argument("--after", default="", metavar="MOMENT", help="ISO 8601; now if not given")
     read_count = within(1, COUNT_MAX)
@@ -59,6 +61,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         for period in periods:
             say(local(period.due_at, zone))
+    if len(periods) < args.count:
+        found = f"only {count(len(periods), 'moment')} more" if periods else "no further moment"
+        warn(f"sexton: {schedule.text} has {found}")
     return errors.DONE
 
 
@@ -94,9 +99,9 @@ def _now() -> Instant:
     return time.time_ns() // 1000
 
 
-def _following(schedule: Schedule, after: Instant, count: int) -> list[Period]:
+def _following(schedule: Schedule, after: Instant, count_max: int) -> list[Period]:
     found: list[Period] = []
-    while len(found) < count and (period := schedule.next(after)):
+    while len(found) < count_max and (period := schedule.next(after)):
         found.append(period)
         after = period.due_at
     return found

@@ -1,20 +1,22 @@
-"""Run any program once a period, with nothing but a name: a crontab line that cannot run twice.
+"""Run any program once a period, by a name: a crontab line that cannot run
+twice.
 
-    sexton once --name nightly --schedule "0 3 * * *" --tz Europe/Riga -- ./send.sh
-    sexton once --name report --schedule @daily --retry "30m x 3" --expires 4h -- ./report.sh
+    sexton once --name sums --schedule "0 3 * * *" --tz Europe/Riga -- ./send.sh
+    sexton once --name report --schedule @daily --retry "30m x 3" -- ./report.sh
     sexton once --name sync-stock --every 15m -- python3 sync_stock.py
     sexton once --name rotate-keys --min-gap 20h -- ./rotate.sh
 
-Cron may call it as often as it likes: what is done is skipped with exit code 0, what runs
-elsewhere is left alone, what died is taken over. The program's output is passed on and kept
-(sexton show ID). In its environment stand SEXTON_PERIOD, SEXTON_TASK and SEXTON_ATTEMPT, and
-`sexton item` gives it a ledger. Without --schedule, --every or --min-gap only one runs at a time.
+Cron may call it as often as it likes: what is done is skipped with exit code
+0, what runs elsewhere is left alone, what died is taken over. The program's
+output is passed on and kept (sexton show ID). In its environment stand
+SEXTON_PERIOD, SEXTON_TASK and SEXTON_ATTEMPT, and `sexton item` gives it a
+ledger. Without --schedule, --every or --min-gap only one runs at a time.
 
-A new name with a schedule first runs at its first moment after now, since whatever ran it before
-may have done so today; --force REASON runs it at once.
+A new name with a schedule first runs at its first moment after now, since
+whatever ran it before may have done so today; --force REASON runs it at once.
 
-As JSON: {"code", "sentence", "ran", "ok", "counts", "period", "task"}; the program's output goes to
-stderr then.
+As JSON: {"code", "sentence", "ran", "ok", "counts", "period", "task"}; the
+program's output goes to stderr then.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from sexton.cli.opened import opened
 from sexton.cli.run import say_outcome, stop_by, tee_to
 from sexton.cli.schedules import add_words
 from sexton.cli.signals import Signals
+from sexton.cli.words import as_typed
 from sexton.core.errors import ConfigurationError, UsageError
 from sexton.core.kind import Kind
 from sexton.store.store import Store
@@ -85,7 +88,8 @@ def _kind(args: argparse.Namespace) -> Kind:
     try:
         kind = kind_of("once", args.name, options, summary)
     except ConfigurationError as error:
-        raise UsageError(str(error), hint=error.hint) from error
+        text = str(error).removeprefix(f"{args.name}: ")
+        raise UsageError(as_typed(text, DECLARED), hint=as_typed(error.hint, DECLARED)) from error
     # Without a schedule or a gap: one at a time.
     key = None if kind.is_guarded else ""
     return msgspec.structs.replace(kind, in_doubt=args.in_doubt, key=key)

@@ -1,9 +1,10 @@
-"""Forget what is long over: ended tasks with their output, ledgers, counters, notices.
+"""Forget what is long over: ended tasks and output, ledgers, counters, notices.
 
-    sexton prune                     # what ended before keep_days of the settings (400)
+    sexton prune                     # keep_days of the settings (400)
     sexton prune --keep-days 90
 
-What still decides something stays: each kind's last success, items in doubt, wide scopes.
+What still decides something stays: each kind's last success, items in doubt,
+wide scopes.
 
 As JSON: {"keep_days", "pruned": {what: count, …}}.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 
 from sexton.cli.opened import opened
-from sexton.cli.say import say, say_json
+from sexton.cli.say import count, say, say_json
 from sexton.cli.words import within
 from sexton.core import errors
 
@@ -35,5 +36,5 @@ def run(args: argparse.Namespace) -> int:
     elif any(pruned.values()):
         say("forgotten: " + ", ".join(f"{n} {what}" for what, n in pruned.items() if n))
     else:
-        say(f"nothing ended before {keep_days} days ago")
+        say(f"nothing ended before {count(keep_days, 'day')} ago")
     return errors.DONE

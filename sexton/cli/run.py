@@ -1,16 +1,18 @@
-"""Call one kind through the guard, now and in this process; say in a sentence what happened.
+"""Call one kind through the guard, now and here; say in a sentence what
+happened.
 
-    sexton run daily_summary             # does nothing if the period is done already
+    sexton run daily_summary             # does nothing if the period is done
     sexton run daily_summary --plan      # whom it would touch; touches nobody
     sexton run daily_summary --force "mails were lost on the way"
     sexton run resize image=a.png width=400
 
-What the kind prints goes to the terminal. While a plan of many runs, a terminal shows how far it
-is; Ctrl-C lets it end the items at hand and write them down, a second one ends it at once. Exit
-code 1 if it failed, or if this period can no longer be done; 130 if Ctrl-C ended it.
+What the kind prints goes to the terminal. While a plan of many runs, a
+terminal shows how far it is; Ctrl-C lets it end the items at hand and write
+them down, a second one ends it at once. Exit code 1 if it failed, or if this
+period can no longer be done; 130 if Ctrl-C ended it.
 
-As JSON: {"code", "sentence", "ran", "ok", "counts", "period", "task"}; with --plan: {"kind",
-"period", "keys", "counts"}.
+As JSON: {"code", "sentence", "ran", "ok", "counts", "period", "task"}; with
+--plan: {"kind", "period", "keys", "counts"}.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from sexton.cli.aside import stdout_aside
 from sexton.cli.progress import Bar
 from sexton.cli.say import one_line, say, say_json, say_no_more, warn
 from sexton.cli.signals import Signals, interruptible
+from sexton.cli.words import refuse_unfit
 from sexton.core import errors
 from sexton.core.errors import SextonError, UsageError
 from sexton.core.outcome import Outcome
@@ -39,8 +42,10 @@ from sexton.core.task import Reason
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", help="the kind's name")
-    parser.add_argument("payload", nargs="*", metavar="NAME=VALUE", help="its payload's fields")
+    parser.add_argument("kind", metavar="KIND", help="the kind's name")
+    parser.add_argument(
+        "payload", nargs="*", default=[], metavar="NAME=VALUE", help="its payload's fields"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--plan", action="store_true", help="only count and show whom it would touch")
     how.add_argument("--force", metavar="REASON", help="run in a period of its own, done or not")
@@ -60,6 +65,7 @@ def _run(app: Sexton, args: argparse.Namespace) -> int:
     declared = app[args.kind]
     if isinstance(declared, Command):
         return _run_command(app, declared, args)
+    refuse_unfit(args.kind, args.payload, declared.payload.names)
     with stdout_aside(args.json):
         values = declared.payload.decode(declared.payload.read(args.payload))
     if args.plan:
@@ -122,7 +128,7 @@ def say_outcome(outcome: Outcome[Any], as_json: bool) -> int:
     if as_json:
         say_json({name: getattr(outcome, name) for name in _SHOWN})
     else:
-        say(one_line(str(outcome)))
+        say(one_line(str(outcome)).replace("; force(reason) to", "; --force REASON to"))
     return errors.DONE if outcome.ok else errors.TASK_FAILED
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from sexton.cli.words import zone
 from sexton.core import schedule as schedules
 from sexton.core.errors import ScheduleError, UsageError
 from sexton.core.instant import Instant
@@ -17,7 +18,9 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         "--schedule", metavar="EXPR", help="a crontab line, @daily, or a systemd calendar"
     )
     what.add_argument("--every", metavar="LENGTH", help="an interval of elapsed time, as 90m")
-    parser.add_argument("--tz", metavar="ZONE", help="its IANA zone, as Europe/Riga (UTC)")
+    parser.add_argument(
+        "--tz", type=zone, metavar="ZONE", help="its IANA zone, as Europe/Riga (UTC)"
+    )
 
 
 def are_given(args: argparse.Namespace) -> bool:

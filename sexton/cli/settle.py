@@ -1,9 +1,9 @@
 """Say what became of an item in doubt, so that nobody has to guess any more.
 
-    sexton settle daily_summary 17 done       # it happened: it is not done again
-    sexton settle daily_summary 17 failed     # it did not, and shall not
-    sexton settle daily_summary 17 retry      # it did not: the next tick begins it again
-    sexton settle daily_summary --all done    # all that is in doubt
+    sexton settle daily_summary 17 done     # it happened: it is not done again
+    sexton settle daily_summary 17 failed   # it did not, and shall not
+    sexton settle daily_summary 17 retry    # it did not: the next tick does it
+    sexton settle daily_summary --all done  # all that is in doubt
 
 Who settled it, and when, stands in the ledger: sexton items KIND.
 
@@ -27,9 +27,11 @@ VERDICTS = ("done", "failed", "retry")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", help="the kind's name")
-    parser.add_argument("key", nargs="?", default="", help="the item's key")
-    parser.add_argument("verdict", nargs="?", choices=VERDICTS, help="what became of it")
+    parser.add_argument("kind", metavar="KIND", help="the kind's name")
+    parser.add_argument("key", nargs="?", metavar="KEY", default="", help="the item's key")
+    parser.add_argument(
+        "verdict", nargs="?", choices=VERDICTS, metavar="|".join(VERDICTS), help="what became of it"
+    )
     parser.add_argument("--all", choices=VERDICTS, metavar="VERDICT", help="all that is in doubt")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 

@@ -1,10 +1,11 @@
-"""Show one task: what it is for, its attempts, what it wrote, and what was reported late.
+"""Show one task: what it is for, its attempts, its output, what came late.
 
     sexton show 812
     sexton show 812 --output > log        # its output alone, byte for byte
 
 As JSON: {"task": TASK, "attempts": [TASK, …], "late": [{"at", "text"}, …],
-"output": {"text", "dropped_bytes"}}; what is not text in the output stands as escapes.
+"output": {"text", "dropped_bytes"}}; what is not text in the output stands as
+escapes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from sexton.work.capture import shown
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", type=task_id, help="the task's id")
+    parser.add_argument("id", type=task_id, metavar="ID", help="the task's id")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--output", action="store_true", help="only what it wrote")
     how.add_argument("--json", action="store_true", help="print one JSON document")

@@ -1,10 +1,11 @@
-"""Register what the application declares, so that ticks know it without importing it.
+"""Register what the application declares, so that ticks need not import it.
 
     sexton sync
 
 Run it on deploy. A tick does it by itself when a source file has changed.
 
-As JSON: {"added": [name, …], "changed": [name, …], "gone": [name, …], "count"}.
+As JSON: {"added": [name, …], "changed": [name, …], "gone": [name, …],
+"count"}.
 """
 
 from __future__ import annotations

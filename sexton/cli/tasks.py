@@ -4,7 +4,8 @@
     sexton tasks --status Aborted --kind nightly
     sexton tasks --before 812             # the page below task 812
 
-As JSON: {"tasks": [TASK, …], "next_before": ID or null}; a further page starts at next_before.
+As JSON: {"tasks": [TASK, …], "next_before": ID or null}; a further page
+starts at next_before.
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     reasons = [reason for reason in get_args(Reason) if reason]
     parser.add_argument("--status", choices=get_args(Status), default="", help="only these")
     parser.add_argument("--kind", default="", help="only tasks of this kind")
-    parser.add_argument("--reason", choices=reasons, default="", help="only those Aborted so")
+    parser.add_argument(
+        "--reason",
+        choices=reasons,
+        default="",
+        metavar="REASON",
+        help=f"only those Aborted so: {', '.join(reasons)}",
+    )
     read = within(1, LIMIT_MAX)
     parser.add_argument("--limit", type=read, default=20, metavar="N", help="how many (20)")
     parser.add_argument("--before", type=task_id, metavar="ID", help="only ids below this one")

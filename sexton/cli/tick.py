@@ -1,20 +1,23 @@
 """One pass: sweep, schedule, run until nothing is due, exit.
 
-Cron, a systemd timer or a Kubernetes CronJob starts it every minute. `sexton install` writes the
-line with the paths that are right here, since cron looks for programs in /usr/bin and /bin only:
+Cron, a systemd timer or a Kubernetes CronJob starts it every minute. `sexton
+install` writes the line with the paths that are right here, since cron looks
+for programs in /usr/bin and /bin only:
 
     * * * * *  cd /srv/shop && /srv/shop/.venv/bin/sexton tick
     * * * * *  cd /srv/shop && /srv/shop/.venv/bin/sexton tick --for 55s
 
-Any number may run at once. With --for it lingers, and starts what is asked for within
-milliseconds. It prints nothing unless a task ended otherwise than Complete: a line on stderr for
-each, and exit code 1 if one failed, so that cron's mail tells of it.
+Any number may run at once. With --for it lingers, and starts what is asked
+for within milliseconds. It prints nothing unless a task ended otherwise than
+Complete: a line on stderr for each, and exit code 1 if one failed, so that
+cron's mail tells of it.
 
-On TERM or INT it begins no more, and gives what runs the grace time of the settings; a second
-signal ends it at once. What was cut off is made good by the next tick. After INT it ends with 130.
+On TERM or INT it begins no more, and gives what runs the grace time of the
+settings; a second signal ends it at once. What was cut off is made good by
+the next tick. After INT it ends with 130.
 
-As JSON: {"complete", "aborted", "swept", "asked", "drained", "sync_error", "troubles": [{"task",
-"kind", "period", "attempt", "reason", "outcome"}, …]}.
+As JSON: {"complete", "aborted", "swept", "asked", "drained", "sync_error",
+"troubles": [{"task", "kind", "period", "attempt", "reason", "outcome"}, …]}.
 """
 
 from __future__ import annotations

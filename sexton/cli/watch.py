@@ -1,10 +1,11 @@
-"""Tick without end, for those who want a worker: in a container, under a supervisor, by hand.
+"""Tick without end, for those who want a worker: in a container, by hand.
 
     sexton watch
 
-As `tick --for`, but until TERM or INT. It outlives a store that does not answer for a while. After
-a change of the settings file, or a new version of Sexton, start it anew. Nothing needs it: cron or
-a systemd timer with `sexton tick` do the same with nothing left running.
+As `tick --for`, but until TERM or INT. It outlives a store that does not
+answer for a while. After a change of the settings file, or a new version of
+Sexton, start it anew. Nothing needs it: cron or a systemd timer with `sexton
+tick` do the same with nothing left running.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 
 from sexton.cli.linger import Front, linger
 from sexton.cli.opened import opened
-from sexton.cli.say import warn
+from sexton.cli.say import count, warn
 from sexton.cli.signals import Signals
 from sexton.core import errors
 from sexton.store.wake import wake_path
@@ -35,5 +36,6 @@ def run(args: argparse.Namespace) -> int:
         front = Front(signals, touches, grace_s=place.settings.grace_s)
         ticked = linger(store, place, front, is_endless=True)
         if not args.quiet:
-            warn(f"sexton: ended by {signals.asked}; {ticked.complete} tasks ended Complete")
+            complete = count(ticked.complete, "task")
+            warn(f"sexton: ended by {signals.asked}; {complete} ended Complete")
     return errors.DONE

@@ -1,9 +1,9 @@
-"""Say why a kind did or did not do something: what it waits for, what it did, what it skipped.
+"""Say why a kind did or did not do something: what it waits for, did, skipped.
 
     sexton why daily_summary
 
-As JSON: {"kind": KIND as in `sexton kinds`, "running": [TASK, …], "waiting": [TASK, …],
-"skips": {code: count, …}, "sentences": [text, …]}.
+As JSON: {"kind": KIND as in `sexton kinds`, "running": [TASK, …], "waiting":
+[TASK, …], "skips": {code: count, …}, "sentences": [text, …]}.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sexton.core import errors
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", help="the kind's name")
+    parser.add_argument("kind", metavar="KIND", help="the kind's name")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 

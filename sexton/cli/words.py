@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shlex
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
@@ -33,13 +35,52 @@ class Parser(argparse.ArgumentParser):
             name = word.partition("=")[0]
             if name.startswith("--") and name not in known and (near := nearest(name, known)):
                 return f"Did you mean {near}?"
+        if "expected one argument" in message:
+            return "A value that begins with '-' is written behind a '=', as --key=-x."
         return f"See {self.prog} --help."
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that comes near, or ''."""
-    near = get_close_matches(word, list(known), n=1)
-    return near[0] if near and near[0] != word else ""
+    """The known word that comes near, or ''. Of equals one with the same letters, or initial."""
+
+    def nearness(one: str) -> tuple[float, bool, bool]:
+        same = SequenceMatcher(None, one, word).ratio()
+        return same, sorted(one) == sorted(word), one[:1] == word[:1]
+
+    near = max(get_close_matches(word, list(known)), key=nearness, default="")
+    return near if near != word else ""
+
+
+def zone(text: str) -> str:
+    """The name of a time zone; whether there is such a zone is told by who looks for it."""
+    if text.strip().lower() in {"", "local", "localtime"}:
+        raise UsageError(
+            f"--tz: {text!r} names no time zone",
+            hint="Write its IANA name, as Europe/Riga; without --tz it is UTC.",
+        )
+    return text
+
+
+def refuse_unfit(kind: str, words: Iterable[str], takes: Iterable[str]) -> None:
+    """Refuse a payload's words that name no field."""
+    for word in words:
+        if "=" not in word:
+            hint = f"Write {word if word in takes else 'NAME'}=VALUE."
+            raise UsageError(f"{word!r} gives no value to a field of {kind}", hint=hint)
+
+
+def as_typed(text: str, options: Iterable[str]) -> str:
+    """A sentence about Python's `min_gap=` in the words of this command line: `--min-gap`."""
+
+    def typed(found: re.Match[str]) -> str:
+        return f"--{found[1].replace('_', '-')}{'=' if found[2] else ''}{found[2]}"
+
+    return re.sub(rf"\b({'|'.join(options)})=(\S?)", typed, text)
+
+
+def argument(text: str) -> str:
+    """A word as it is typed in a shell, behind `--` where it would be taken for an option."""
+    return f"-- {shlex.quote(text)}" if text.startswith("-") else shlex.quote(text)
 
 
 def task_id(text: str) -> int:

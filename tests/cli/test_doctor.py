@@ -124,6 +124,32 @@ def test_items_in_doubt_are_counted_and_named(ticked: Type, shop: Shop) -> None:
     )
 
 
+OPTION_LIKE = """
+
+@app.plan(scope="ever")
+def strange() -> list[str]:
+    return ["-x"]
+
+
+@strange.each(key=lambda key: key)
+def dies(key: str) -> None:
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_key_that_looks_like_an_option_can_be_settled_as_it_is_told(
+    ticked: Type, shop: Shop
+) -> None:
+    with (shop.directory / f"{shop.module}.py").open("a") as file:
+        file.write(OPTION_LIKE)
+    shop.type("run", "strange")
+    shop.type("tick")
+    [found] = of(looked(ticked)[1], "strange")
+
+    assert found.hint == "sexton settle strange -- KEY done|failed|retry"
+    assert ticked("settle", "strange", "--", "-x", "done").code == 0
+
+
 def test_what_waits_for_days_and_what_nobody_renews_is_told(ticked: Type, shop: Shop) -> None:
     ticked("enqueue", "resize", "image=a")
     store = shop.store()

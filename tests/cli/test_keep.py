@@ -28,6 +28,15 @@ def test_init_makes_what_a_first_tick_needs_and_twice_is_once(tmp_path: Path) ->
     assert shop.type("tick").returncode == 0
 
 
+def test_init_without_an_example_says_what_is_still_to_be_written(tmp_path: Path) -> None:
+    told = Shop(tmp_path, "tasks").type("init", "--no-example")
+
+    assert not (tmp_path / "tasks.py").exists()
+    assert "Write your tasks into tasks.py, with app = Sexton()" in told.stdout
+    (tmp_path / "tasks.py").touch()
+    assert "Write your tasks" not in Shop(tmp_path, "tasks").type("init", "--no-example").stdout
+
+
 def test_init_makes_only_the_store_that_the_environment_names(tmp_path: Path) -> None:
     shop = Shop(tmp_path, "tasks")
     told = shop.type("init", env={"SEXTON_STORE": "sqlite:///other.db"})

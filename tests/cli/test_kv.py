@@ -47,3 +47,16 @@ def test_keys_are_listed_by_how_they_begin_and_deleted_by_name(typed: Type) -> N
     assert "b1" not in typed("kv", "list").out
     assert json.loads(typed("kv", "delete", "b2", "--json").out)["was_there"] is True
     assert typed("kv", "list", "c").out == "no keys\n"
+
+
+def test_a_key_that_is_not_there_is_answered_as_json_too(typed: Type) -> None:
+    told = typed("kv", "get", "key", "--json")
+
+    assert told.code == 1
+    assert json.loads(told.out) == {"key": "key", "value": None, "version": 0}
+
+
+def test_a_moment_may_be_written_with_z(typed: Type) -> None:
+    typed("kv", "set", "key", '[{"$datetime":"2026-11-22T07:30:00Z"}]')
+
+    assert typed("kv", "get", "key").out == '[{"$datetime":"2026-11-22T07:30:00+00:00"}]\n'

@@ -238,6 +238,7 @@ def test_an_item_is_begun_once_and_ended_as_it_is_said(running: Shop) -> None:
 
     assert json.loads(begun.stdout) == {"key": "a", "is_yours": True, "why": "", "tries": 1}
     assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr.endswith("item a is not yours to do: this task has begun it already\n")
     assert json.loads(done.stdout) == {"key": "a", "status": "Done"}
     assert twice.returncode == 0
     [kept] = running.json("items", "by-hand")["items"]
@@ -253,6 +254,13 @@ def test_a_failed_item_is_tried_again_unless_for_good(
 
     assert running.json("items", "by-hand")["items"][0]["status"] == status
     assert item(running, "begin", "a").returncode == (0 if status == "Failed" else 1)
+
+
+def test_a_key_that_looks_like_an_option_is_written_as_it_is_typed(running: Shop) -> None:
+    told = item(running, "done", "--", "-x y")
+
+    assert told.stderr.endswith("First: sexton item begin -- '-x y'\n")
+    assert item(running, "begin", "--", "-x y").returncode == 0
 
 
 def test_an_item_that_has_ended_stays_as_it_ended(running: Shop) -> None:

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from sexton.cli.frame import COMMANDS
+from sexton.cli.frame import COMMANDS, overview, parser_of
 from sexton.cli.reference import page
 from sexton.cli.tree import branches
 from tests.cli.conftest import Type
@@ -83,3 +83,11 @@ def test_other_shells_are_told_every_command_and_every_option(typed: Type, shell
         for option in branch.options:
             for name in option.names:
                 assert (name if shell == "zsh" else f"-l {name[2:]}") in script or len(name) == 2
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_fits_a_terminal_of_80_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [*overview().splitlines(), *parser_of(name).format_help().splitlines()]
+
+    assert [line for line in lines if len(line) > 80] == []

@@ -70,6 +70,7 @@ def test_what_is_not_due_is_skipped_and_that_is_no_failure(typed: Type) -> None:
 
     assert told.code == 0
     assert told.out.startswith("skipped: not due: new since ")
+    assert told.out.endswith("; --force REASON to run now\n")
     assert json.loads(typed("run", "nightly", "--json").out)["ran"] is False
 
 

@@ -102,3 +102,16 @@ def test_lint_reads_all_kinds_of_the_application_and_of_once(typed: Type, shop: 
     assert told.code == 0
     assert "both-days" in told.out
     assert "either" in told.out
+
+
+@pytest.mark.parametrize(
+    ("schedule", "moments", "said"),
+    [("2026-11-24 07:30", 0, "no further moment"), ("2026-11-2,26 07:30", 1, "only 1 moment more")],
+)
+def test_that_no_more_moments_follow_is_told(
+    typed: Type, schedule: str, moments: int, said: str
+) -> None:
+    told = typed("next", "--schedule", schedule, "--after", "2026-11-25T00:00Z")
+
+    assert (told.code, told.out.count("\n")) == (0, moments)
+    assert told.err == f"sexton: {schedule} has {said}\n"

@@ -263,7 +263,7 @@ connection.close()
         _, err = watch.communicate(timeout=WAIT_S)
 
     assert watch.returncode == 0
-    assert err == "sexton: ended by SIGTERM; 1 tasks ended Complete\n"
+    assert err == "sexton: ended by SIGTERM; 1 task ended Complete\n"
 
 
 def test_files_that_others_write_beside_the_store_hold_nothing_up(shop: Shop) -> None:
