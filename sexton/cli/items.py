@@ -17,7 +17,7 @@ import argparse
 
 from sexton.app.explain import known
 from sexton.cli.opened import opened
-from sexton.cli.say import Ink, say, say_json, table, when
+from sexton.cli.say import Ink, moment, say, say_json, table
 from sexton.cli.shapes import entry_shape
 from sexton.cli.words import within
 from sexton.core import errors
@@ -71,7 +71,7 @@ def _row(entry: Entry) -> list[str | Ink]:
         Ink(status, colour),
         str(entry.task),
         str(entry.tries),
-        when(entry.ended_at or entry.begun_at),
+        moment(entry.ended_at or entry.begun_at),
         entry.settled_by,
         entry.note,
     ]

@@ -15,7 +15,7 @@ from typing import Any
 from sexton.app import explain
 from sexton.app.explain import Status
 from sexton.cli.opened import opened
-from sexton.cli.say import Ink, say, say_json, stamp, table, when
+from sexton.cli.say import Ink, moment, say, say_json, stamp, table
 from sexton.cli.shapes import kind_shape, task_shape, timing
 from sexton.cli.tasks import COLOURS
 from sexton.core import errors
@@ -72,7 +72,7 @@ def _row(known: Registered, at: Status) -> list[str | Ink]:
     return [
         known.kind.name,
         "gone" if known.gone_at else timing(known.kind, known),
-        when(at.next_at),
+        moment(at.next_at),
         Ink(ended, COLOURS[last.status] if last else ""),
         ", ".join(part for part in (runs, waits) if part),
         Ink(str(at.in_doubt), "red") if at.in_doubt else "",

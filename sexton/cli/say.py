@@ -19,15 +19,20 @@ from sexton.core.instant import Instant, iso, to_datetime
 from sexton.work.capture import shown
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "faint": 2, "bold": 1}
-COLUMN_MIN = 12  # a last column narrower than this is not cut to fit
+COLUMN_MIN = 10  # a column of a table is not cut to less
+COLUMN_MAX = 24  # where a table does not fit, all columns but the last are cut to this first
 GAP = "  "
 
 
 class Ink(NamedTuple):
-    """A cell of a table that has a colour where there are colours."""
+    """A cell of a table that has a colour where there are colours.
+
+    `short`: what stands for it on a terminal that is too narrow for the table.
+    """
 
     text: str
-    colour: str
+    colour: str = ""
+    short: str = ""
 
 
 Cell = str | Ink
@@ -115,31 +120,56 @@ def has_colours(stream: IO[str]) -> bool:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Rows in columns, aligned by what they take on a screen; the last is cut to fit a terminal."""
-    lines = [[_ink(cell) for cell in row] for row in rows]
-    titles = [Ink(heading, "bold") for heading in headings]
-    widths = [max(width(row[i].text) for row in [titles, *lines]) for i in range(len(titles))]
-    widths[-1] = min(widths[-1], _last_width(widths))
-    for row in [titles, *lines]:
-        cells = [_padded(cell, widths[i]) for i, cell in enumerate(row[:-1])]
-        last = paint(cut(row[-1].text, widths[-1]), row[-1].colour)
-        put(GAP.join([*cells, last]).rstrip())
+    """Rows in columns, aligned by what they take on a screen; on a terminal they fit it."""
+    lines = [[_ink(heading, "bold") for heading in headings]]
+    lines += [[_ink(cell) for cell in row] for row in rows]
+    widths = _natural(lines)
+    room = _room(len(headings))
+    if sum(widths) > room:
+        lines = [[_shortened(cell) for cell in line] for line in lines]
+        widths = fitted(_natural(lines), room)
+    for line in lines:
+        cells = [Ink(cut(cell.text, widths[i]), cell.colour) for i, cell in enumerate(line)]
+        padded = [_padded(cell, widths[i]) for i, cell in enumerate(cells[:-1])]
+        put(GAP.join([*padded, paint(cells[-1].text, cells[-1].colour)]).rstrip())
 
 
-def _ink(cell: Cell) -> Ink:
-    text, colour = (cell.text, cell.colour) if isinstance(cell, Ink) else (cell, "")
-    return Ink(one_line(text), colour)
+def _ink(cell: Cell, colour: str = "") -> Ink:
+    ink = cell if isinstance(cell, Ink) else Ink(cell, colour)
+    return ink._replace(text=one_line(ink.text))
+
+
+def _shortened(cell: Ink) -> Ink:
+    return cell._replace(text=cell.short or cell.text)
+
+
+def _natural(lines: list[list[Ink]]) -> list[int]:
+    return [max(width(line[i].text) for line in lines) for i in range(len(lines[0]))]
 
 
 def _padded(cell: Ink, columns: int) -> str:
     return paint(cell.text, cell.colour) + " " * (columns - width(cell.text))
 
 
-def _last_width(widths: list[int]) -> int:
+def _room(columns: int) -> int:
+    """What a terminal has for the cells of a row; without one there is no bound."""
     if not sys.stdout.isatty():
         return sys.maxsize
-    left = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(GAP) * (len(widths) - 1)
-    return max(left, COLUMN_MIN)
+    return shutil.get_terminal_size().columns - len(GAP) * (columns - 1)
+
+
+def fitted(widths: list[int], room: int) -> list[int]:
+    """The widths of columns, the widest made narrower until all fit; the last gets what is left.
+
+    None is made narrower than COLUMN_MIN: more columns than there is room for stay too wide.
+    """
+    *others, last = widths
+    if sum(widths) > room:
+        others = [min(columns, COLUMN_MAX) for columns in others]
+    kept = min(last, COLUMN_MIN)
+    while sum(others) + kept > room and max(others, default=0) > COLUMN_MIN:
+        others[others.index(max(others))] -= 1
+    return [*others, max(kept, min(last, room - sum(others)))]
 
 
 def width(text: str) -> int:
@@ -182,6 +212,12 @@ def when(instant: Instant | None) -> str:
     if instant is None:
         return ""
     return to_datetime(instant).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment(instant: Instant | None) -> Ink:
+    """As `when`, for a table: on a narrow terminal without its year and seconds."""
+    text = when(instant)
+    return Ink(text, short=text[5:-3])
 
 
 def stamp(instant: Instant | None) -> str | None:

@@ -15,7 +15,7 @@ from typing import get_args
 
 from sexton.app.explain import known
 from sexton.cli.opened import opened
-from sexton.cli.say import Ink, say, say_json, table, when
+from sexton.cli.say import Ink, moment, say, say_json, table
 from sexton.cli.shapes import task_shape
 from sexton.cli.words import task_id, within
 from sexton.core import duration, errors
@@ -75,7 +75,7 @@ def row_of(task: Task) -> list[str | Ink]:
         task.period or (task.key if task.key != str(task.root) else ""),
         str(task.attempt),
         Ink(status, COLOURS[task.status]),
-        when(since),
+        moment(since),
         took(task),
         task.outcome,
     ]

@@ -436,6 +436,20 @@ def test_an_interrupt_while_it_is_still_being_loaded_is_quiet() -> None:
     assert (told.returncode, told.stdout, told.stderr) == (130, "", "")
 
 
+def test_every_column_of_a_table_is_cut_where_the_terminal_is_narrow(shop: Shop) -> None:
+    name = "an-image-with-a-name-of-some-length.png"
+    shop.type("enqueue", "publish", f"image={name}")
+    shop.type("abort", "1", "--reason", "a reason of some length, too")
+    for words in (["tasks"], ["kinds"]):
+        assert max(map(len, on_a_terminal(shop, *words, NO_COLOR="1").splitlines())) <= 80
+    told = on_a_terminal(shop, "tasks", NO_COLOR="1").splitlines()[1]
+
+    assert told.startswith("1   publish  an-image-")
+    assert told.count("…") == 3
+    assert name in shop.type("tasks").stdout
+    assert name in on_a_terminal(shop, "tasks", COLUMNS="200")
+
+
 def test_help_is_printed_without_importing_the_store() -> None:
     code = "import sys; from sexton.cli import main; main(['--help']); print('apsw' in sys.modules)"
     told = subprocess.run(

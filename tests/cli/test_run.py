@@ -201,3 +201,27 @@ def test_progress_is_for_a_terminal_and_gone_at_the_end(shop: Shop, is_terminal:
     assert any(line.startswith("many  [") and "/200  " in line for line in drawn)
     assert drawn[-1].startswith("done: 200 done of 200 planned")
     assert all(len(line) < 80 for line in drawn[:-1])
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_progress_is_not_for_a_terminal_that_is_plain(shop: Shop, env: dict[str, str]) -> None:
+    with (shop.directory / f"{shop.module}.py").open("a") as file:
+        file.write(LONG_PLAN)
+    said = on_a_terminal(shop, "run", "many", **env)
+
+    assert "\033" not in said
+    assert said.startswith("done: 200 done of 200 planned")
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_what_an_effect_prints_stands_on_lines_of_its_own(
+    shop: Shop, more: tuple[str, ...]
+) -> None:
+    loud = LONG_PLAN.replace("import select", "print('served', number); import select")
+    with (shop.directory / f"{shop.module}.py").open("a") as file:
+        file.write(loud)
+    said = on_a_terminal(shop, "run", "many", *more)
+    lines = said.replace("\r\033[K", "\n").splitlines()
+
+    assert "many  [" in said
+    assert {f"served {number}" for number in range(200)} <= set(lines)

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from sexton.cli.progress import said
-from sexton.cli.say import as_json, count, cut, one_line, table, width
+from sexton.cli.say import as_json, count, cut, fitted, one_line, table, width
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,13 @@ def test_columns_stand_under_each_other_whatever_they_hold(
     assert [width(line.partition(word)[0]) for line, word in zip(
         lines, ("B", "one", "two", "three"), strict=True)] == [7, 7, 7, 7]  # fmt: skip
     assert lines[3].startswith("x\\ny")
+
+
+def test_the_widest_columns_give_way_first_and_the_last_gets_what_is_left() -> None:
+    assert fitted([3, 30, 20, 100], 153) == [3, 30, 20, 100]
+    assert fitted([3, 30, 20, 100], 60) == [3, 24, 20, 13]
+    assert fitted([3, 5, 100], 60) == [3, 5, 52]
+    assert fitted([40, 40, 5], 50) == [22, 23, 5]
 
 
 def test_what_is_too_long_is_cut_between_characters() -> None:
@@ -60,5 +67,5 @@ def test_progress_shows_a_bar_where_the_total_is_known() -> None:
     assert (
         said(counts, 120, 6.0) == "[##########..........] 60/120  50%  10.0/s  6 s left  2 failed"
     )
-    assert said(counts, None, 6.0) == "60  10.0/s  2 failed"
-    assert said(Counter(planned=1), 0, 0.0) == "0  0.0/s"
+    assert said(counts, None, 6.0) == "60 items  10.0/s  2 failed"
+    assert said(Counter(planned=1), 0, 0.0) == "0 items  0.0/s"
