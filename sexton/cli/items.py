@@ -21,7 +21,10 @@ from sexton.cli.say import Ink, moment, say, say_json, table
 from sexton.cli.shapes import entry_shape
 from sexton.cli.words import within
 from sexton.core import errors
+from sexton.core.errors import UsageError
+from sexton.core.kind import Kind
 from sexton.core.ledger import Entry
+from sexton.store.store import Store
 
 HEADINGS = ("SCOPE", "KEY", "STATUS", "TASK", "TRIES", "SINCE", "SETTLED BY", "NOTE")
 COLOURS = {"Done": "green", "Failed": "red", "Rejected": "red", "Parked": "yellow"}
@@ -40,16 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     with opened() as (_, store):
-        known(store, args.kind)
-        found = store.items.entries(
-            args.kind,
-            in_doubt=args.in_doubt,
-            key=args.key,
-            scope=args.scope,
-            limit=args.limit + 1,
-        )
-    if args.scope:
-        found = [entry for entry in found if entry.scope == args.scope]
+        kind = known(store, args.kind).kind
+        found = _found(store, _scopes(store, kind, args.scope), args)
     found, is_whole = found[: args.limit], len(found) <= args.limit
     if args.json:
         say_json({"items": [entry_shape(entry) for entry in found], "is_whole": is_whole})
@@ -60,6 +55,29 @@ def run(args: argparse.Namespace) -> int:
         if not is_whole:
             say(f"these are the first {args.limit}: see --limit, --scope and --key")
     return errors.DONE
+
+
+def _scopes(store: Store, kind: Kind, name: str) -> set[str]:
+    """The scopes that --scope names, {""} for all; raises UsageError if it names none."""
+    scopes = store.items.scopes(kind, name) if name else {""}
+    if not scopes:
+        raise UsageError(
+            f"no run of {kind.name} was for {name!r}",
+            hint=f"sexton tasks --kind {kind.name} shows under FOR what its runs were for.",
+        )
+    return scopes
+
+
+def _found(store: Store, scopes: set[str], args: argparse.Namespace) -> list[Entry]:
+    """The entries of these scopes, one more than the limit if there are as many."""
+    found = [
+        entry
+        for scope in sorted(scopes)
+        for entry in store.items.entries(
+            args.kind, in_doubt=args.in_doubt, key=args.key, scope=scope, limit=args.limit + 1
+        )
+    ]
+    return [entry for entry in found if not args.scope or entry.scope in scopes]
 
 
 def _row(entry: Entry) -> list[str | Ink]:

@@ -227,6 +227,15 @@ class Items:
         """What the items of this run are, or would be, distinct in."""
         return rows.scope_of(self._db, kind, claim)
 
+    def scopes(self, kind: Kind, name: str) -> set[str]:
+        """The scopes that a person means: the ledger's own name, or a period as tasks have it;
+        empty if it is neither."""
+        if kind.scope == name or self._db.one(SQL.named, {"kind": kind.name, "name": name}):
+            return {name}
+        ids = self._db.all(SQL.of_period, {"kind": kind.name, "period": name})
+        tasks = [task for row in ids if (task := rows.get(self._db, row["id"]))]
+        return {rows.scope_of(self._db, kind, claim_of(task)) for task in tasks}
+
     def statuses(self, kind: str, scope: str) -> dict[str, str]:
         """Every key of one scope with its status, or `In doubt`; `kind` is '' for a scope of its
         own name."""

@@ -216,4 +216,26 @@ def test_items_can_be_narrowed(typed: Type, shop: Shop) -> None:
     assert document(typed("items", "remind", "--limit", "2", "--json"))["is_whole"] is False
     assert document(typed("items", "remind", "--limit", "3", "--json"))["is_whole"] is True
     assert "these are the first 2" in typed("items", "remind", "--limit", "2").out
-    assert typed("items", "remind", "--scope", "2026-01-01T00:00").out == "no items\n"
+
+
+def test_the_items_of_a_run_are_found_by_the_period_that_tasks_shows(
+    typed: Type, shop: Shop
+) -> None:
+    shop.type("run", "remind", "--force", "one")
+    shop.type("run", "remind", "--force", "two")
+    [two, one] = json.loads(typed("tasks", "--json").out)["tasks"]
+    found = json.loads(typed("items", "remind", "--scope", two["period"], "--json").out)["items"]
+    same = json.loads(typed("items", "remind", "--scope", f"run:{two['id']}", "--json").out)[
+        "items"
+    ]
+
+    assert [item["task"] for item in found] == [two["id"]] * 3
+    assert found == same
+    assert one["period"] != two["period"]
+
+
+def test_a_scope_that_nobody_knows_is_told_and_not_shown_as_empty(typed: Type) -> None:
+    told = typed("items", "remind", "--scope", "2026-01-01T00:00")
+
+    assert (told.code, told.out) == (2, "")
+    assert "no run of remind was for '2026-01-01T00:00'" in told.err

@@ -91,6 +91,13 @@ SELECT item.key, CASE WHEN item.status = 'Begun' AND coalesce(task.status, '') <
 FROM item JOIN scope ON scope.id = item.scope LEFT JOIN task ON task.id = item.task
 WHERE scope.kind = :kind AND scope.name = :name;
 
+-- name: named
+SELECT 1 FROM scope WHERE kind IN ('', :kind) AND name = :name LIMIT 1;
+
+-- name: of_period
+-- The tasks of one period, for a person who names it: read through the whole table.
+SELECT id FROM task WHERE kind = :kind AND period = :period;
+
 -- name: slots_taken
 SELECT count(*) AS count FROM slot WHERE cap = :cap AND whom = :whom AND day = :day;
 
