@@ -3,9 +3,9 @@
     sexton doctor
 
 Looked at are: the store and its disk, the clock, whether cron runs and when
-the last tick came, whether the application is as it was registered, schedules
-that stand in a gap of summer time, kinds that are gone, items in doubt, and
-who hears of alerts. Exit code 1 if something is bad.
+the last tick came, whether the application can be imported and is as it was
+registered, schedules that stand in a gap of summer time, kinds that are gone,
+items in doubt, and who hears of alerts. Exit code 1 if something is bad.
 
 As JSON: {"findings": [{"level": "ok", "warn" or "bad", "about", "text",
 "hint"}, …]}.
@@ -47,7 +47,13 @@ def _looks() -> Iterator[Finding]:
     """All findings; what cannot be looked at is one itself."""
     try:
         place = places.find()
-        yield Finding("ok", "settings", place.settings_path or "none: the defaults hold")
+    except SextonError as error:
+        yield Finding("bad", "settings", str(error), error.hint)
+        return
+    yield Finding("ok", "settings", place.settings_path or "none: the defaults hold")
+    # Before the store: a full disk is a reason why that cannot be opened.
+    yield from look.disk(path_of(place.store))
+    try:
         store = open_store(place.store, place.settings)
     except SextonError as error:
         yield Finding("bad", "store", str(error), error.hint)
@@ -63,7 +69,6 @@ def _looks() -> Iterator[Finding]:
 def _looks_at(place: Place, store: Store) -> Iterator[Finding]:
     path, now, last = path_of(place.store), store.now(), store.rounds.last_tick()
     yield Finding("ok", "store", path)
-    yield from look.disk(path)
     yield from look.leftovers(path)
     yield look.clock(now, last[0] if last else None, bool(store.meta.get("clock")))
     yield from look.ticks(last, now, look.running_cron())

@@ -9,10 +9,13 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from sexton.app.place import Place
+from sexton.app.ticker import home
 from sexton.cli.say import count
 from sexton.core.instant import DAY_US, MINUTE_US, Instant, ago, iso
 from sexton.core.schedule import findings
@@ -21,6 +24,7 @@ from sexton.store.idle import CLOCK_STEP_US, has_changed
 from sexton.store.rows import NOTIFY_KIND
 from sexton.store.store import NETWORK_FILE_SYSTEMS, Store, file_system_of
 from sexton.work import host
+from sexton.work.ended import words_of
 
 Level = Literal["ok", "warn", "bad"]
 
@@ -31,6 +35,8 @@ SPACE_LOW_BYTES = 200 << 20
 WAL_LARGE_BYTES = 64 << 20
 EARLIEST_US = 1_735_689_600_000_000  # 2025-01-01: no machine that runs this is older
 NAMED_MAX = 5
+IMPORT_TIMEOUT_S = 120
+IMPORT_HINT = "Mend it, then: sexton sync. Until then its kinds stay as they were registered."
 _TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
 
 
@@ -47,17 +53,31 @@ class Finding(NamedTuple):
 
 
 def disk(path: str) -> Iterator[Finding]:
-    """Whether the store can be written, has room, and lies where SQLite can lock."""
+    """Whether the store can be written, has room, and lies where SQLite can lock.
+
+    Also where there is no store yet; without its directory there is no disk to look at.
+    """
     directory = os.path.dirname(path)
+    if not os.path.isdir(directory):
+        return
     kind = file_system_of(os.path.realpath(path), "/proc/self/mounts")
     if kind in NETWORK_FILE_SYSTEMS:
         text = f"the store lies on a network file system ({kind})"
         yield Finding("bad", "disk", text, "Put it on a local disk: SQLite cannot lock there.")
-    if not (os.access(path, os.W_OK) and os.access(directory, os.W_OK)):
+    yield from _unwritable(path, directory)
+    yield _space(directory)
+    if os.path.exists(path):
+        yield from _strangers(path, directory)
+
+
+def _unwritable(path: str, directory: str) -> Iterator[Finding]:
+    files = [file for file in (path, directory) if os.path.exists(file)]
+    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+        text = f"the file system of {directory} is mounted read-only"
+        yield Finding("bad", "disk", text, "Mount it for writing; dmesg says what happened to it.")
+    elif not all(os.access(file, os.W_OK) for file in files):
         text = f"{path} or its directory cannot be written by this user"
         yield Finding("bad", "disk", text, "Run as the user whom they belong to.")
-    yield _space(directory)
-    yield from _strangers(path, directory)
 
 
 def _space(directory: str) -> Finding:
@@ -153,10 +173,14 @@ def running_cron() -> str:
 
 
 def application(store: Store, place: Place) -> Iterator[Finding]:
-    """Whether what is registered is what the files say now."""
-    sources = store.meta.get("sources")
-    if not place.app and not sources:
+    """Whether it can be imported, and what is registered is what its files say now."""
+    sources, place = store.meta.get("sources"), home(store, place)
+    if not place.app:
         yield Finding("ok", "application", "none is named: only sexton once uses this store")
+    elif broken := _broken(place):
+        # Who has written none yet, and works with `sexton once`, has nothing to mend.
+        is_unwritten = not sources and broken[0].startswith("there is no module ")
+        yield Finding("warn" if is_unwritten else "bad", "application", *broken)
     elif not sources:
         yield Finding("warn", "application", "it was never registered", "Run: sexton sync")
     elif has_changed(sources):
@@ -164,6 +188,35 @@ def application(store: Store, place: Place) -> Iterator[Finding]:
         yield Finding("warn", "application", text, "Run: sexton sync; the next tick does it too.")
     else:
         yield Finding("ok", "application", f"registered from {len(sources.splitlines())} files")
+
+
+def _broken(place: Place) -> tuple[str, str] | None:
+    """What is wrong with the application and what to do about it, None if it can be read.
+
+    Read in a process of its own, as a tick does, by a command that changes nothing.
+    """
+    environ = {**os.environ, "SEXTON_STORE": place.store, "SEXTON_APP": place.app}
+    if place.settings_path:
+        environ["SEXTON_SETTINGS"] = place.settings_path
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "sexton", "lint", "--json"],
+            cwd=place.directory,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=IMPORT_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error), IMPORT_HINT
+    if done.returncode == 0:
+        return None if done.stdout else ("its import ended the process", IMPORT_HINT)
+    # Before our own words may stand what the application wrote.
+    told = f"\n{done.stderr.decode('utf-8', 'backslashreplace')}".rpartition("\nsexton: ")[2]
+    text, _, hint = told.strip().partition("\n")
+    ended = f"its import ended the process: {words_of(done.returncode)}"
+    return (text, hint.strip() or IMPORT_HINT) if text else (ended, IMPORT_HINT)
 
 
 def kinds(store: Store, now: Instant) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import pytest
 from sexton.cli import look
 from tests.cli.conftest import Type
 from tests.cli.shop import WAIT_S, Shop
+from tests.work.test_owner import unshared
 
 
 class Seen(NamedTuple):
@@ -91,6 +93,88 @@ def test_changed_sources_are_seen_before_the_next_tick(ticked: Type, shop: Shop)
     assert (found.level, found.hint) == (
         "warn", "Run: sexton sync; the next tick does it too.",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import nowhere_to_be_found\n", "nowhere_to_be_found"),
+        ("print('sexton: hello')\nimport os; os._exit(0)\n", "its import ended the process"),
+        ("import os; os._exit(3)\n", "its import ended the process: ended with exit code 3"),
+        ("from sexton import Sexton\napp = Sexton()\n@app.task(tz='Europe/Rigga')\n"
+         "def a() -> None: ...\n", "time zone"),
+    ],
+)  # fmt: skip
+def test_an_application_that_cannot_be_imported_is_bad(
+    ticked: Type, shop: Shop, text: str, said: str
+) -> None:
+    (shop.directory / f"{shop.module}.py").write_text(text)
+    code, findings = looked(ticked)
+    [found] = of(findings, "application")
+
+    assert (found.level, code) == ("bad", 1)
+    assert said in found.text
+    assert ticked("kinds", "--names").out.split()[0] == "dump"
+
+
+def test_an_application_that_was_not_written_yet_is_no_fault(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "tasks")
+    shop.type("init", "--no-example")
+    shop.type("tick")
+    told = shop.type("doctor", "--json")
+    [found] = [one for one in json.loads(told.stdout)["findings"] if one["about"] == "application"]
+
+    assert (told.returncode, found["level"]) == (0, "warn")
+    assert "there is no module tasks" in found["text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("store = ", "not valid TOML"), ('stor = "x"', "Did you mean store?")]
+)
+def test_settings_that_cannot_be_read_are_told_as_the_settings(
+    typed: Type, shop: Shop, text: str, said: str
+) -> None:
+    (shop.directory / "sexton.toml").write_text(text)
+    code, [found] = looked(typed)
+
+    assert (code, found.level, found.about) == (1, "bad", "settings")
+    assert said in found.text + found.hint
+
+
+def on_a_small_disk(directory: Path, script: str) -> str:
+    """What a shell script says in a directory of one MiB, which is a file system of its own."""
+    prefix = unshared("--mount")
+    mount = f"mount -t tmpfs -o size=1m none '{directory}' && cd '{directory}' && {script}"
+    told = subprocess.run(
+        [*prefix, "sh", "-c", f"PATH={os.path.dirname(sys.executable)}:$PATH; {mount}"],
+        capture_output=True,
+        text=True,
+        env=Shop(directory, "tasks").environment(),
+        timeout=WAIT_S,
+        check=False,
+    )
+    return told.stdout + told.stderr
+
+
+FILL = "sexton init --no-example && rm -f *-shm *-wal; cat /dev/zero > fill;"
+
+
+def test_a_full_disk_is_told_by_every_command_and_by_doctor(tmp_path: Path) -> None:
+    told = on_a_small_disk(tmp_path, f"{FILL} sexton tasks; echo code $?; sexton doctor")
+
+    assert f"sexton: no space is left for {tmp_path}/sexton.db\n  Free some disk space.\n" in told
+    assert "code 75\n" in told
+    assert f"bad   disk: 0 MiB are left in {tmp_path}\n" in told
+    assert f"bad   store: no space is left for {tmp_path}/sexton.db\n" in told
+
+
+def test_a_disk_that_is_mounted_read_only_is_told_as_that(tmp_path: Path) -> None:
+    script = "sexton init --no-example; mount -o remount,ro .; sexton kv set a 1; sexton doctor"
+    told = on_a_small_disk(tmp_path, script)
+
+    assert f"sexton: the file system of {tmp_path}/sexton.db is mounted read-only\n" in told
+    assert f"bad   disk: the file system of {tmp_path} is mounted read-only\n" in told
+    assert "belong" not in told
 
 
 def test_a_schedule_in_a_gap_is_named_with_what_happens_then(shop: Shop, ticked: Type) -> None:
