@@ -7,16 +7,19 @@ second store that remembers nothing.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 
 import msgspec
 
 from sexton.core.errors import ConfigurationError
-from sexton.core.settings import Settings
+from sexton.core.notice import CommandTarget, HttpTarget, MailTarget
+from sexton.core.settings import Notify, Settings
 from sexton.store import path_of
 
 SETTINGS_FILE = "sexton.toml"
 DEFAULT_STORE = "sqlite:///sexton.db"
+SHAPES = (Settings, Notify, CommandTarget, HttpTarget, MailTarget)
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +65,16 @@ def _url(store: str | None, settings: Settings, directory: str) -> str:
 
 
 def absolute(url: str, directory: str) -> str:
-    return f"sqlite:///{os.path.normpath(os.path.join(directory, path_of(url)))}"
+    """The URL with an absolute path; raises ConfigurationError for what is no file of ours."""
+    if not url.startswith("sqlite:///"):
+        url = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:…@", url)  # a password is shown to nobody
+    path = path_of(url)
+    if path == ":memory:" or "?" in path:
+        raise ConfigurationError(
+            f"the store {url!r} is not understood: it is a file, and takes no options",
+            hint="Write sqlite:///sexton.db for a file here.",
+        )
+    return f"sqlite:///{os.path.normpath(os.path.join(directory, path))}"
 
 
 def _search(start: str | None) -> str:
@@ -70,7 +82,8 @@ def _search(start: str | None) -> str:
     here = os.path.abspath(start) if start else ""
     while here:
         candidate = os.path.join(here, SETTINGS_FILE)
-        if os.path.isfile(candidate):
+        # Also what is no file: to pass it by would be to work with another store.
+        if os.path.lexists(candidate):
             return candidate
         parent = os.path.dirname(here)
         here = parent if parent != here else ""
@@ -88,4 +101,16 @@ def read_settings(path: str) -> Settings:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
     except (msgspec.ValidationError, ConfigurationError) as error:
         hint = "docs/reference/settings.md lists every setting with its unit and bounds."
+        if near := _nearest_setting(str(error)):
+            hint = f"Did you mean {near}? {hint}"
         raise ConfigurationError(f"{path}: {error}", hint=hint) from error
+
+
+def _nearest_setting(message: str) -> str:
+    """The setting that comes near the unknown one which a message names, or ''."""
+    from difflib import get_close_matches  # noqa: PLC0415 -- only for a message
+
+    unknown = re.search(r"unknown field `(.+?)`", message)
+    known = [name for shape in SHAPES for name in shape.__struct_fields__]
+    near = get_close_matches(unknown[1], known, n=1) if unknown else []
+    return near[0] if near else ""

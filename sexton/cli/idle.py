@@ -57,7 +57,7 @@ def store_path() -> tuple[str, str]:
 
 
 def _settings_directory(here: str) -> str:
-    while not os.path.isfile(os.path.join(here, SETTINGS_FILE)):
+    while not os.path.lexists(os.path.join(here, SETTINGS_FILE)):
         parent = os.path.dirname(here)
         if parent == here:
             return ""

@@ -167,6 +167,37 @@ def test_a_store_that_cannot_be_opened_says_try_again(shop: Shop, tmp_path: Path
     assert "cannot be opened for writing" in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://me:secret@db.example.org/x", "'postgresql://me:…@db.example.org/x'"),
+        ("sqlite:///sexton.db?mode=ro", "it is a file, and takes no options"),
+        ("sqlite:///:memory:", "it is a file, and takes no options"),
+    ],
+)
+def test_a_store_that_is_no_file_is_refused_and_no_password_is_shown(
+    shop: Shop, url: str, said: str
+) -> None:
+    before = sorted(path.name for path in shop.directory.iterdir())
+    for words in (["init"], ["tick"]):
+        told = shop.type(*words, env={"SEXTON_STORE": url})
+
+        assert told.returncode == 78
+        assert said in told.stderr
+        assert "secret" not in told.stderr
+    assert before == sorted(path.name for path in shop.directory.iterdir())
+
+
+@pytest.mark.parametrize("words", [["init"], ["tick"], ["tasks"]])
+def test_a_settings_file_that_is_a_directory_is_refused(shop: Shop, words: list[str]) -> None:
+    below = shop.directory / "below"
+    (below / "sexton.toml").mkdir(parents=True)
+    told = Shop(below, "tasks").type(*words)
+
+    assert told.returncode == 78
+    assert f"{below}/sexton.toml cannot be read: Is a directory" in told.stderr
+
+
 def test_an_application_that_cannot_be_imported_is_told_with_its_place(shop: Shop) -> None:
     (shop.directory / f"{shop.module}.py").write_text("import nowhere_to_be_found\n")
     told = shop.type("run", "nightly")
