@@ -37,10 +37,12 @@ def bash(found: list[Branch]) -> str:
     return f"""# bash completion of sexton, made by `sexton completion bash`
 _sexton() {{
     local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} words= asks_kind=
+    local commands="{" ".join(branch.name for branch in found)}"
     if (( COMP_CWORD == 1 )); then
-        words="{" ".join(branch.name for branch in found)} --help --version"
+        words="$commands help --help --version"
     else
         case ${{COMP_WORDS[1]}} in
+            help) words=$commands ;;
 {cases}
         esac
     fi
@@ -59,7 +61,8 @@ def _bash_case(branch: Branch) -> str:
     for option in branch.options:
         if option.choices:
             names = "|".join(option.names)
-            lines.append(f'                {names}) words="{" ".join(option.choices)}" ;;')
+            choices = " ".join(_bash_word(choice) for choice in option.choices)
+            lines.append(f'                {names}) words="{choices}" ;;')
         elif option.is_kind:
             lines.append(f"                {'|'.join(option.names)}) asks_kind=1 ;;")
     words = [name for option in branch.options for name in option.names]
@@ -71,6 +74,11 @@ def _bash_case(branch: Branch) -> str:
         f"            {branch.name})\n"
         f"                case $before in\n{inner}\n                esac ;;"
     )
+
+
+def _bash_word(choice: str) -> str:
+    """A choice as it is typed, and that once more as compgen reads its list."""
+    return choice if " " not in choice else _single(choice.replace(" ", "\\ "))
 
 
 def zsh(found: list[Branch]) -> str:
@@ -100,6 +108,7 @@ _sexton() {{
     shift words
     (( CURRENT-- ))
     case $command in
+        help) _describe command commands ;;
 {cases}
     esac
 }}
@@ -126,7 +135,7 @@ def _zsh_words(branch: Branch) -> list[str]:
 
 def _zsh_values(choices: list[str], is_kind: bool) -> str:
     if choices:
-        return f"({' '.join(choices)})"
+        return f"({' '.join(choice.replace(' ', chr(92) + ' ') for choice in choices)})"
     return "_sexton_kinds" if is_kind else "_files"
 
 
@@ -139,6 +148,8 @@ def fish(found: list[Branch]) -> str:
     lines = [
         "# fish completion of sexton, made by `sexton completion fish`",
         "complete -c sexton -f",
+        "complete -c sexton -n '__fish_seen_subcommand_from help'"
+        f" -a {_single(' '.join(branch.name for branch in found))}",
     ]
     for branch in found:
         summary = _single(branch.summary)
@@ -159,7 +170,7 @@ def fish(found: list[Branch]) -> str:
 
 def _fish_values(choices: list[str], is_kind: bool) -> str:
     if choices:
-        return f" -xa {_single(' '.join(choices))}"
+        return f" -xa {_single(' '.join(choice.replace(' ', chr(92) + ' ') for choice in choices))}"
     return f" -xa '({KINDS})'" if is_kind else " -r"
 
 

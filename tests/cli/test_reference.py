@@ -51,7 +51,7 @@ def completed(shop: Shop, line: str) -> list[str]:
         check=False,
     )
     assert told.stderr == ""
-    return told.stdout.split()
+    return told.stdout.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,9 @@ def completed(shop: Shop, line: str) -> list[str]:
         ("sexton run res", ["resize"]),
         ("sexton tasks --kind n", ["nightly"]),
         ("sexton kv s", ["set"]),
+        ("sexton tasks --reason t", ["timed\\ out"]),
+        ("sexton help ab", ["abort"]),
+        ("sexton he", ["help"]),
         ("sexton why ", ["dump", "nightly", "publish", "remind", "resize"]),
     ],
 )
