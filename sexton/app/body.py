@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -61,13 +62,21 @@ def main(give: int, take: int) -> int:
         sys.stderr.write(f"sexton: {error}\n")
         result = Result(status=ABORTED, reason="failed", outcome=str(error))
     except BaseException as error:  # noqa: BLE001 -- foreign code; the task's output tells it
-        traceback.print_exc()
+        traceback.print_exception(type(error), error, theirs(error))
         result = Result(status=ABORTED, reason="failed", outcome=said(error))
     with suppress(OSError, ValueError, AttributeError):  # the body may have closed or replaced it
         sys.stdout.flush()
     if os.getpid() == ours:  # a child that the body forked, and let return, speaks for nobody
         os.write(take, msgspec.json.encode(result) + b"\n")
     return 0
+
+
+def theirs(error: BaseException) -> TracebackType | None:
+    """Where it was raised, from the first frame that is not ours: that is what a user looks for."""
+    trace = error.__traceback__
+    while trace and trace.tb_frame.f_globals.get("__name__", "").startswith("sexton."):
+        trace = trace.tb_next
+    return trace
 
 
 def _read(give: int) -> Errand | None:

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sexton.app import place as places
+from sexton.app.body import theirs
 from sexton.app.command import Command, call_program
 from sexton.app.load import load
 from sexton.app.plan import Plan
@@ -116,11 +117,7 @@ def _answered(
 
 
 def _shown(error: BaseException) -> str:
-    """Where it was raised, from the first frame that is not ours."""
-    frame = error.__traceback__
-    while frame and frame.tb_frame.f_globals.get("__name__", "").startswith("sexton."):
-        frame = frame.tb_next
-    return "".join(traceback.format_exception(type(error), error, frame)).rstrip()
+    return "".join(traceback.format_exception(type(error), error, theirs(error))).rstrip()
 
 
 def say_outcome(outcome: Outcome[Any], as_json: bool) -> int:

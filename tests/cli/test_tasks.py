@@ -144,6 +144,15 @@ def test_a_task_is_shown_with_its_attempts_its_output_and_what_came_late(
     ]
 
 
+def test_the_output_of_a_task_that_raised_begins_at_its_own_line(shop: Shop) -> None:
+    shop.type("enqueue", "resize", "image=bad")
+    shop.type("tick")
+    output = shop.type("show", "1", "--output").stdout
+
+    assert output.count('File "') == 1
+    assert "in resize" in output
+
+
 def test_output_alone_is_byte_for_byte_what_was_written(shop: Shop) -> None:
     told = shop.type("once", "--name", "bytes", "--", "printf", r"a\377\033[1mb\n")
 
