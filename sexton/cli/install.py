@@ -5,7 +5,8 @@
     sexton install cron --apply          # without root: your crontab
     sudo sexton install systemd --apply  # service, timer, path unit
 
-Twice the same is once. The names are absolute, since cron has neither your
+Twice the same is once; what another directory installed under this name is
+refused, see --name. The names are absolute, since cron has neither your
 PATH nor your directory; SEXTON_STORE, SEXTON_APP and SEXTON_SETTINGS are
 written into it where they are set now. With systemd, what is enqueued starts
 within milliseconds, and nothing runs in between.

@@ -173,6 +173,9 @@ def test_without_root_it_is_a_line_of_the_users_crontab_beside_all_others(
     assert lines[3].startswith(b"* * * * * cd ")
     assert len(lines) == 4
     assert table.read_bytes() == once
+    monkeypatch.chdir(other_shop(shop))
+    assert typed("install", "cron", "--name", "shop", "--apply").code == 78
+    assert table.read_bytes() == once
 
 
 def test_a_changed_line_takes_the_place_of_the_old_one() -> None:
