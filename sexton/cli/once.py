@@ -1,5 +1,4 @@
-"""Run any program once a period, by a name: a crontab line that cannot run
-twice.
+"""Run any program once a period, by name: a crontab line that never runs twice.
 
     sexton once --name sums --schedule "0 3 * * *" --tz Europe/Riga -- ./send.sh
     sexton once --name report --schedule @daily --retry "30m x 3" -- ./report.sh

@@ -1,5 +1,4 @@
-"""Call one kind through the guard, now and here; say in a sentence what
-happened.
+"""Call one kind through the guard, now and here; say in words what happened.
 
     sexton run daily_summary             # does nothing if the period is done
     sexton run daily_summary --plan      # whom it would touch; touches nobody
