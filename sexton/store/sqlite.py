@@ -374,8 +374,11 @@ class Database:
         Two SQLite libraries on one file in one process cancel each other's locks, and so does
         whoever opens the file and closes it: what is committed may then be overwritten.
         """
-        descriptors = sum(_leads_to(name, self._file) for name in os.listdir("/proc/self/fd"))
-        if descriptors > _open.most(self._file):
+        try:
+            names = os.listdir("/proc/self/fd")
+        except OSError:  # a machine without /proc: nobody can tell there
+            return
+        if sum(_leads_to(name, self._file) for name in names) > _open.most(self._file):
             raise StoreError(
                 f"this process has the store {self.path} open by another way, too, as by the module"
                 " sqlite3, and that would undo its locks",
