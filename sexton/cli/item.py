@@ -21,9 +21,9 @@ task it is):
 where it is not: done before, in doubt, or somebody else's. Any other code
 says nothing about the item, and is no reason to go on to the next one. After
 a crash the next attempt skips what is done. An item that failed is begun
-again by the next attempt, unless --for-good; there is a next attempt only if
-the program itself ends with another code than 0. What has ended stays as it
-ended: saying otherwise changes nothing, and is answered with 1.
+again by the next attempt, unless --for-good; a run that leaves such items has
+failed, however its program ended. What has ended stays as it ended: saying
+otherwise changes nothing, and is answered with 1.
 
 As JSON: begin {"key", "is_yours", "why", "tries"}; done and failed {"key",
 "status"}.

@@ -11,7 +11,7 @@ them down, a second one ends it at once. Exit code 1 if it failed, or if this
 period can no longer be done; 130 if Ctrl-C ended it.
 
 As JSON: {"code", "sentence", "ran", "ok", "counts", "period", "task"}; with
---plan: {"kind", "period", "keys", "counts"}.
+--plan: {"kind", "period", "keys", "counts", "skipped"}.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import sys
 import traceback
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from sexton.app import place as places
 from sexton.app.body import theirs
@@ -189,8 +191,7 @@ def _preview(declared: object, values: dict[str, object], args: argparse.Namespa
     with stdout_aside(args.json):
         preview = declared.plan(**values)
     if args.json:
-        shape = {"kind": preview.kind, "period": preview.period}
-        say_json({**shape, "keys": preview.keys, "counts": preview.counts})
+        say_json(msgspec.structs.asdict(preview))
         return errors.DONE
     for key in preview.keys:
         say(one_line(key))
