@@ -30,7 +30,6 @@ else:
 APPLICATION_ID = 0x5378746E  # "Sxtn", so that another program's file is told from ours
 NEWEST = 1  # the schema of this version: the number of the last migration
 BUSY_MS = 10_000  # how long an act waits for others before it gives up
-SHM_BYTES = 32_768  # what the file of the shared memory takes: without it nothing can be read
 MOVED_LOOK_NS = 50_000_000  # how long one of many trusts the last look for the file
 
 
@@ -414,7 +413,8 @@ class Refusal(SextonError):
 
 def said(error: apsw.Error, path: str) -> SextonError:
     """The library's error in our words: who is at fault, and what to do now."""
-    disk = _disk(path)
+    from sexton.store import disk  # noqa: PLC0415 -- only where something failed
+
     match error:
         case apsw.ConstraintError():
             return Refusal(str(error))
@@ -426,14 +426,9 @@ def said(error: apsw.Error, path: str) -> SextonError:
                 hint="Restore a backup of `sexton backup`; the damaged file was left as it is.",
             )
         case apsw.FullError():
-            return _full(path)
-        case apsw.IOError() if disk and disk.f_bavail * disk.f_frsize < SHM_BYTES:
-            return _full(path)
-        case apsw.ReadOnlyError() | apsw.CantOpenError() if disk and disk.f_flag & os.ST_RDONLY:
-            return StoreError(
-                f"the file system of {path} is mounted read-only",
-                hint="Mount it for writing; if it was, the kernel's log says what happened: dmesg.",
-            )
+            return disk.full(path)
+        case apsw.IOError() | apsw.ReadOnlyError() | apsw.CantOpenError() if told := disk.why(path):
+            return told
         case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.CantOpenError():
             return StoreError(
                 f"the store {path} cannot be opened for writing: {error}",
@@ -441,15 +436,3 @@ def said(error: apsw.Error, path: str) -> SextonError:
             )
         case _:
             return StoreError(f"the store {path} failed: {error}")
-
-
-def _full(path: str) -> StoreError:
-    return StoreError(f"no space is left for {path}", hint="Free some disk space.")
-
-
-def _disk(path: str) -> os.statvfs_result | None:
-    """The file system of a store; None where that cannot be known."""
-    try:
-        return os.statvfs(os.path.dirname(path))
-    except OSError:
-        return None

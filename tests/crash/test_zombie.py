@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -11,16 +12,24 @@ from sexton.testing.clock import Clock
 from tests.crash import world
 from tests.crash.world import KEYS, alone, app, effects, ended, forked, in_doubt
 
+BOUND_S = 120.0
+
 
 @pytest.mark.parametrize("plan", [world.narrow, world.wide], ids=["width 1", "width 4"])
 def test_a_stopped_owner_is_taken_over_and_its_return_changes_nothing(
     clock: Clock, plan: world.Anything
 ) -> None:
     alone(plan.name)
+    has_gone_on = threading.Event()
 
     def stop_at_cy(what: str) -> None:
         if what == "cy":
             os.kill(os.getpid(), signal.SIGSTOP)
+            has_gone_on.set()
+        elif plan is world.wide:
+            # Those beside it end later: a process that is stopped while it writes to the store
+            # would keep everybody from it.
+            assert has_gone_on.wait(BOUND_S)
 
     def run() -> None:
         effects.before = stop_at_cy
