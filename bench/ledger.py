@@ -16,7 +16,7 @@ from bench.shop import Shop, make
 
 BASE = "bare FULL commits"
 WIDTHS = (1, 4, 16)
-ITEMS = 300
+ITEMS = 1500
 
 
 def tables(directory: Path, budget_s: float) -> list[Table]:
@@ -24,7 +24,7 @@ def tables(directory: Path, budget_s: float) -> list[Table]:
     commits = Commits(directory / "commits.db")
     cases = {BASE: lambda: rate(ITEMS, lambda: commits.make(ITEMS))}
     cases |= {f"ledger, width {width}": _served(shop, width) for width in WIDTHS}
-    found = in_turn(cases, rounds=300, budget_s=budget_s)
+    found = in_turn(cases, rounds=100, budget_s=budget_s)
     commits.close()
     shop.store.close()
     return [

@@ -62,7 +62,7 @@ class Plan(Task[P, None], Generic[P, T]):
         self.__signature__ = self.__signature__.replace(return_annotation="Outcome[None]")
         self._plan: Callable[..., Iterable[T]] = function
         self._effect: Effect | None = None
-        self.progress: Progress = lambda _counts, _total: None
+        self.progress: Progress | None = None
         # Asked before each item, as an attempt's own deadline is: whether and why to begin no more.
         self.stop: Callable[[], Reason] | None = None
 

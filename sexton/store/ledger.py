@@ -38,6 +38,7 @@ class StoreLedger:
         self._kind = kind
         self._claim = claim
         self._cap = cap
+        self._turn = db.transaction(is_one_of_many=True)
         # Every item asks for it, and it never changes while its task runs.
         self.scope_name = rows.scope_of(db, kind, claim)
         # Only what a person sent back is tried again.
@@ -75,7 +76,7 @@ class StoreLedger:
 
         Raises Fenced if this task was settled by somebody else: then `ended` is kept as evidence.
         """
-        with self._db.transaction(is_one_of_many=True):
+        with self._turn:
             now = self._db.now()
             # An end that took says that the claim holds; where none did, it is asked.
             took = [self._end(item, now) for item in ended]

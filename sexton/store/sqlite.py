@@ -95,7 +95,8 @@ class Transaction:
             else:
                 self._db.rollback()
         finally:
-            self._wait_for_disk_again()
+            if self._is_relaxed:
+                self._wait_for_disk_again()
 
     def _wait_for_disk_again(self) -> None:
         if self._is_relaxed:
@@ -291,22 +292,20 @@ class Database:
         self.run(sql)
 
     def begin(self) -> None:
-        self._mind("BEGIN IMMEDIATE")
-
-    def commit(self) -> None:
-        try:
-            self._mind("COMMIT")
-        except SextonError:
-            self.rollback()
-            raise
-
-    def _mind(self, sql: str) -> None:
-        """As `run`, for what changes no row."""
         if self._pid != getpid():
             self._refuse_fork()
         try:
-            self._writer.execute(sql)
+            self._writer.execute("BEGIN IMMEDIATE")
         except apsw.Error as error:
+            raise said(error, self.path) from error
+
+    def commit(self) -> None:
+        if self._pid != getpid():
+            self._refuse_fork()
+        try:
+            self._writer.execute("COMMIT")
+        except apsw.Error as error:
+            self.rollback()
             raise said(error, self.path) from error
 
     def rollback(self) -> None:

@@ -50,7 +50,9 @@ class Effect:
     def run(self, thing: object, item: Item) -> Ended:
         """Do it for one item; what it raises is that item's."""
         try:
-            refuse_unrun(self.function(thing, item) if self.takes_item else self.function(thing))
+            value = self.function(thing, item) if self.takes_item else self.function(thing)
+            if value is not None:
+                refuse_unrun(value)
         except Permanent as error:
             return Ended(item.key, "Rejected", said(error))
         except self.permanent as error:

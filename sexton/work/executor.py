@@ -108,8 +108,12 @@ class Executor:
             while True:
                 if is_hungry:
                     self._claim_all(until)
-                if not self._runs:
+                if not self._runs and not self._unentered:
                     return self._tally
+                if not self._runs:
+                    self._give_back()
+                    is_hungry = True
+                    continue
                 is_hungry = _wait(self._runs, self._attendant.fds())
                 if why := self._attendant.turn():
                     for run in self._runs:

@@ -107,22 +107,28 @@ def _run(
 
 def run_claimed(house: House, claim: Claim, body: Body) -> tuple[Result, Any]:
     """Run a body under a claim, with a thread that renews the lease; returns how it ended."""
-    with _renewed(house, claim) as why_not:
+    with _renewed(house, claim) as lease:
 
         def stop() -> Reason:
             now = house.now()
             if claim.expires_at is not None and now >= claim.expires_at:
                 return "expired"
-            return "timed out" if now >= claim.deadline_at else why_not()
+            return "timed out" if now >= claim.deadline_at else lease.why_end
 
         return body(Run(claim, stop))
 
 
+class Lease:
+    """What the renewing thread learned: why to end ('' = go on)."""
+
+    why_end: Reason = ""
+
+
 @contextmanager
-def _renewed(house: House, claim: Claim) -> Iterator[Callable[[], Reason]]:
+def _renewed(house: House, claim: Claim) -> Iterator[Lease]:
     """Renew the lease from a thread of its own, until the block ends."""
     over = threading.Event()
-    asked_to_end = threading.Event()
+    lease = Lease()
 
     def renew() -> None:
         while not over.wait(house.lease_s / 3):
@@ -131,12 +137,12 @@ def _renewed(house: House, claim: Claim) -> Iterator[Callable[[], Reason]]:
             except SextonError:
                 continue  # the next round may reach the store; else the ledger's fence decides
             if answer.abort_by or not answer.holds:
-                asked_to_end.set()
+                lease.why_end = "administrator"
 
     thread = threading.Thread(target=renew, name=f"sexton-lease-{claim.task}", daemon=True)
     thread.start()
     try:
-        yield lambda: "administrator" if asked_to_end.is_set() else ""
+        yield lease
     finally:
         over.set()
         thread.join()

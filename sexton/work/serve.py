@@ -56,7 +56,7 @@ class Serving:
         ledger: Ledger,
         *,
         stop: Callable[[], Reason],
-        progress: Callable[[Counter[str], int | None], None] = lambda _counts, _total: None,
+        progress: Callable[[Counter[str], int | None], None] | None = None,
     ) -> None:
         """`stop` is asked before each item whether no more may begin, and why ('' = go on).
 
@@ -178,7 +178,8 @@ class Serving:
             else:
                 self.counts[_COUNTED[answer.step]] += 1
                 self._things.pop(answer.key, None)
-        self._progress(self.counts, self._total)
+        if self._progress is not None:
+            self._progress(self.counts, self._total)
         return begun
 
     def _probed(self, begun: Begun) -> Begun:
@@ -208,7 +209,8 @@ class Serving:
     def _candidate(self, thing: object) -> Wanted | None:
         self.counts["planned"] += 1
         try:
-            key, whom = self._effect.key_of(thing), self._effect.whom_of(thing)
+            key = self._effect.key_of(thing)
+            whom = self._effect.whom_of(thing) if self._effect.cap else ""
         except Exception as error:  # noqa: BLE001 -- foreign code: one bad thing stops no other
             self.counts["failed"] += 1
             self._without_key = self._without_key or said(error)
