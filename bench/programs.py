@@ -19,6 +19,8 @@ from bench.shop import BIN, ENVIRONMENT, make
 
 PEERS = Path(__file__).parent / "peers"
 TICK = (str(BIN / "sexton"), "tick")
+# What pip writes for a command since 25.1. An older one's script imports `re` first.
+NEWER_SCRIPT = "import sys; from sexton.cli import main; sys.exit(main())"
 UNITS = (("wall time", "ms"), ("processor time", "ms"), ("memory at most", "MiB"))
 BARE = "python -c pass"
 IDLE_BOUNDS = (
@@ -87,6 +89,9 @@ def tables(directory: Path, budget_s: float) -> list[Table]:
     idle = {
         BARE: bare,
         "sexton tick": tick,
+        "sexton tick, as pip 25.1 installs it": lambda: launcher.run(
+            sys.executable, "-c", NEWER_SCRIPT, "tick"
+        ),
         "APScheduler, one shot": script("apscheduler_once.py"),
         "Huey, one shot": script("huey_once.py", queue),
         "django-admin, a no-op command": lambda: launcher.run(str(BIN / "django-admin"), "noop"),

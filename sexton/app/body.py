@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -99,15 +99,23 @@ def run_in(claim: Claim, place: Place, stop: Callable[[], Reason] | None = None)
     if isinstance(declared, Command):
         return _become(declared, claim, place)
     before = dict(os.environ)
-    os.environ.update(environment(claim, place.store))
+    _be_in(environment(claim, place.store))
     arguments = declared.payload.decode(claim.payload)
     stop = stop or Stop(claim, place, is_plan=isinstance(declared, Plan))
     try:
         result, _ = declared.body(arguments)(Run(claim, stop))
     finally:  # of a tick that runs it inline, the next task is another one
-        os.environ.clear()
-        os.environ.update(before)
+        _be_in(before)
     return result
+
+
+def _be_in(environ: Mapping[str, str]) -> None:
+    """Make this process's environment exactly this one; what is so already is not touched."""
+    for name in [name for name in os.environ if name not in environ]:
+        del os.environ[name]
+    for name, value in environ.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 def _become(command: Command, claim: Claim, place: Place) -> Result:
