@@ -149,7 +149,9 @@ class Plan(Task[P, None], Generic[P, T]):
             scope = kind.scope or answer.period
             # What stands in its way and is dead, a call would settle first.
             is_open = is_dead and answer.skip.code == "running"
-            skipped = "" if is_open else str(words.refused(kind, answer, now, now))
+            known = store.kinds.get(kind.name)
+            since = known.anchor_at if known else now
+            skipped = "" if is_open else str(words.refused(kind, answer, since, now))
         things = self._plan(**self.payload.decode(payload))
         rehearsal = Rehearsal(store.items, kind, self.effect, scope, is_dead=is_dead)
         counts, keys = rehearsal.of(things)

@@ -58,8 +58,7 @@ def run(args: argparse.Namespace) -> int:
         task = task_shape(asked.task) if asked.task else None
         say_json({"task": task, "is_new": asked.is_new})
     elif asked.task:
-        how = "waits" if asked.is_new else "waited already; this request joined it"
-        say(f"task {asked.id} of {args.kind} {how}, due at {when(asked.task.due_at)}")
+        say(f"{asked}, due at {when(asked.task.due_at)}")
     return errors.DONE
 
 

@@ -63,6 +63,12 @@ class Asked(msgspec.Struct, frozen=True):
     task: Task | None
     is_new: bool
 
+    def __str__(self) -> str:
+        if self.task is None:
+            return "asked for, once the caller's transaction commits"
+        how = "waits" if self.is_new else "waited already; this request joined it"
+        return f"task {self.id} of {self.task.kind} {how}"
+
     @property
     def id(self) -> int:
         """The row's id, or 0 while there is none."""

@@ -113,6 +113,19 @@ def test_a_dead_run_of_a_scope_is_settled_by_the_next_call(app: Sexton) -> None:
     assert app.store.tasks.count().get("Running", 0) == 0
 
 
+def test_a_preview_of_a_period_to_come_says_since_when_the_kind_is_known(
+    shop: Shop, app: Sexton
+) -> None:
+    letters = letters_of(app, ["a"])
+    app.store.kinds.ensure(letters.kind)
+    shop.travel(hours=5)
+
+    preview = letters.plan()
+
+    assert (preview.keys, preview.period) == (["a"], "2026-01-02T00:00")
+    assert "not due: new since 00:00:00; first period 2026-01-02T00:00" in str(preview)
+
+
 def test_a_preview_says_what_caps_gaps_and_policies_would_leave(shop: Shop, app: Sexton) -> None:
     @app.plan(schedule="@daily", retry="1h x 3")
     def capped() -> list[dict[str, str]]:

@@ -449,6 +449,21 @@ def test_a_request_that_could_only_expire_is_refused(shop: Shop, app: Sexton) ->
     assert shop.store.tasks.count() == {}
 
 
+def test_a_request_says_in_a_sentence_what_became_of_it(shop: Shop, app: Sexton) -> None:
+    @app.task(key="")
+    def rebuild() -> None: ...
+
+    with closing(sqlite3.connect(shop.file("theirs.db"))) as theirs:
+        told = [str(rebuild.enqueue()), str(rebuild.enqueue())]
+        told.append(str(rebuild.using(connection=theirs).enqueue()))
+
+    assert told == [
+        "task 1 of rebuild waits",
+        "task 1 of rebuild waited already; this request joined it",
+        "asked for, once the caller's transaction commits",
+    ]
+
+
 def test_a_kind_with_a_schedule_is_refused_before_it_lies_in_an_outbox(
     shop: Shop, app: Sexton
 ) -> None:
