@@ -43,6 +43,7 @@ def sync(place: Place, store: Store) -> Synced:
         store.mark()  # a store that was moved here may have come without it
     store.meta.put(
         sources=sources,
+        kinds=" ".join(kind.name for kind in declared),
         app=place.app,
         directory=place.directory,
         settings=place.settings_path,

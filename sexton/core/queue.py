@@ -51,10 +51,12 @@ class Queue(Protocol):
     def log(self, claim: Claim, output: Output) -> None:
         """Keep what the task wrote so far."""
 
-    def finish(self, claim: Claim, result: Result, output: Output | None = None) -> bool:
-        """End the task, with the last of its output; True if it has ended so, now or before.
+    def finish(self, claim: Claim, result: Result, output: Output | None = None) -> Result | None:
+        """End the task, with the last of its output; how it ended, now or before.
 
-        False: somebody else settled it; the report is kept as evidence and changes nothing."""
+        That is what was told, unless items were left to be tried again. None: somebody else
+        settled it; the report is kept as evidence and changes nothing.
+        """
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +97,7 @@ class Guard(Protocol):
     def renew(self, claim: Claim) -> Renewed:
         """Hold the claim for another lease."""
 
-    def finish(self, claim: Claim, result: Result) -> bool:
+    def finish(self, claim: Claim, result: Result) -> Result | None:
         """End the task as `Queue.finish` does."""
 
 

@@ -68,7 +68,7 @@ class StoreGuard:
     def renew(self, claim: Claim) -> Renewed:
         return self._queue.renew([claim])[0]
 
-    def finish(self, claim: Claim, result: Result, output: Output | None = None) -> bool:
+    def finish(self, claim: Claim, result: Result, output: Output | None = None) -> Result | None:
         return self._queue.finish(claim, result, output)
 
     def _take_period(self, known: kinds.Registered, call: Call, now: Instant) -> Taken | Refused:

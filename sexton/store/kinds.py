@@ -89,8 +89,9 @@ def put(db: Database, kind: Kind, now: Instant, *, is_sync: bool = False) -> Reg
 
 def _may_change(db: Database, kind: Kind) -> bool:
     """Whether a call may change a kind: it was not synced, or its sources were edited since."""
-    row = db.one(SQL.sources)
-    return kind.family == "once" or row is None or has_changed(str(row["value"]))
+    synced = {row["name"]: str(row["value"]) for row in db.all(SQL.synced)}
+    is_synced = kind.name in synced.get("kinds", "").split()
+    return not is_synced or has_changed(synced.get("sources", ""))
 
 
 def _still_due(old: Registered, kind: Kind, now: Instant) -> Instant:

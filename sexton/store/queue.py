@@ -93,7 +93,7 @@ class StoreQueue:
         values = {"task": claim.task, "head": output.head, "tail": output.tail}
         self._db.run(SQL.put_output, values | {"dropped": output.dropped_bytes})
 
-    def finish(self, claim: Claim, result: Result, output: Output | None = None) -> bool:
+    def finish(self, claim: Claim, result: Result, output: Output | None = None) -> Result | None:
         """End the task, with the last of its output in the same commit.
 
         If somebody else settled it, the report is kept as evidence first and then told no.
@@ -102,7 +102,7 @@ class StoreQueue:
             now = self._db.now()
             task = rows.get(self._db, claim.task)
             if task is None:
-                return False
+                return None
             kind = kind_of(self._db, task.kind)
             result = self._with_items(claim, kind, result)
             if task.status == RUNNING and task.claim == claim.nonce:
@@ -118,7 +118,7 @@ class StoreQueue:
                     outcome=result.outcome,
                     counts=result.counts,
                 )
-                return True
+                return result
             has_ended_so = (
                 task.claim == claim.nonce
                 and (task.status, task.reason) == (result.status, result.reason)
@@ -128,13 +128,14 @@ class StoreQueue:
                 how = f"{result.status}/{result.reason}".rstrip("/")
                 text = f"finished late as {how}: {result.outcome}"
                 self._db.run(SQL.late, {"task": claim.task, "now": now, "text": text})
-            return has_ended_so
+            return result if has_ended_so else None
 
     def _with_items(self, claim: Claim, kind: Kind | None, result: Result) -> Result:
         """A program that ended well and left items to be tried again is not complete."""
         if kind is None or kind.family not in {"once", "command"} or not result.is_ok:
             return result
-        at = {"kind": kind.name, "name": rows.scope_of(self._db, kind, claim)}
+        at: dict[str, Any] = {"kind": kind.name, "task": claim.task}
+        at["name"] = rows.scope_of(self._db, kind, claim)
         failed = self._db.all(LEDGER_SQL.failed, at)[0]["count"]
         if not failed:
             return result

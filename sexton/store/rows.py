@@ -246,10 +246,12 @@ def _retry(db: Database, task: Task, kind: Kind, now: Instant) -> bool:
 
 def _becomes_attempt(db: Database, task: Task, kind: Kind, now: Instant) -> bool:
     """Let a request that waits behind a run be the next attempt at its period; False: none does."""
-    if not kind.min_gap_us or not task.period.startswith("after:") or task.started_at is None:
+    if not kind.min_gap_us or not task.period.startswith("after:"):
         return False
     at = _key_of(task) | {"id": task.id, "period": task.period, "attempt": task.attempt + 1}
-    at |= {"root": task.root, "now": now, "gap_ends_at": task.started_at + kind.min_gap_us}
+    # It was to wait until the gap after this run is over, and there is none now.
+    since = max(task.started_at or 0, task.due_at)
+    at |= {"root": task.root, "now": now, "gap_ends_at": since + kind.min_gap_us}
     return db.run(SQL.become_attempt, at) > 0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from _thread import allocate_lock
 from os import getpid
 from time import monotonic_ns
 
@@ -120,9 +121,10 @@ class Snapshot:
 
 
 class Connection(apsw.Connection):
-    """A connection that knows which process opened it."""
+    """A connection that knows which process opened it, and which file."""
 
     pid = 0
+    file: tuple[int, int] | None = None
 
 
 def _forget_inherited() -> None:
@@ -141,33 +143,31 @@ def _forget_inherited() -> None:
             connection.close()
 
 
-class _Open:
-    """How many connections of ours this process has to each file, and the most it had at once.
-
-    SQLite keeps the descriptor of a closed one for as long as others are open on that file, and
-    gives it to the next: so a file never has more of them than it had connections at most.
-    """
-
-    def __init__(self) -> None:
-        self._counts: dict[tuple[int, int] | None, tuple[int, int]] = {}
-
-    def more(self, file: tuple[int, int] | None) -> None:
-        """Told before the file is opened, so that no thread sees a descriptor too many."""
-        now, most = self._counts.get(file, (0, 0))
-        self._counts[file] = (now + 1, max(most, now + 1))
-
-    def less(self, file: tuple[int, int] | None) -> None:
-        now, most = self._counts.get(file, (1, 1))
-        if now > 1:
-            self._counts[file] = (now - 1, most)
-        else:
-            self._counts.pop(file, None)
-
-    def most(self, file: tuple[int, int] | None) -> int:
-        return self._counts.get(file, (0, 0))[1]
+# The most connections at once that this process had to a file, since it last had a single one.
+# SQLite keeps the descriptor of a closed one for as long as others are open on that file, and gives
+# it to the next: so a file never has more descriptors than that.
+_most: dict[tuple[int, int] | None, int] = {}
+# To open and to count is one act: two threads at once would each miss the other.
+_opening = allocate_lock()
 
 
-_open = _Open()
+def _open_anew() -> None:
+    global _opening  # noqa: PLW0603 -- a fork may have copied it in a thread's hands
+    _opening = allocate_lock()
+
+
+os.register_at_fork(after_in_child=_open_anew)
+
+
+def _opened(path: str, flags: int) -> Connection:
+    with _opening:
+        _forget_inherited()
+        connection = Connection(path, flags=flags)
+        connection.pid, connection.file = getpid(), _file_of(path)
+        all_open = [one for one in apsw.connections() if isinstance(one, Connection)]
+        now = sum(one.file == connection.file for one in all_open)
+        _most[connection.file] = now if now == 1 else max(now, _most.get(connection.file, 0))
+    return connection
 
 
 def _leads_to(descriptor: str, file: tuple[int, int] | None) -> bool:
@@ -185,26 +185,20 @@ class Database:
         self.path = path
         self._pid = os.getpid()
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-        self._file = _file_of(path)
-        _open.more(self._file)
+        connection = None
         try:
-            _forget_inherited()
-            self._connection = Connection(path, flags=flags)
-            self._connection.pid = self._pid
-            # For what gives no rows: a new cursor each time would cost a tenth of a small write.
-            self._writer = self._connection.cursor()
-            if self._file is None:  # it was made just now
-                _open.less(None)
-                self._file = _file_of(path)
-                _open.more(self._file)
-            self._is_open = True
+            connection = self._connection = _opened(path, flags)
+            self._file = connection.file
             self._looked_ns = 0
-            self._connection.set_busy_handler(_patience())
+            # For what gives no rows: a new cursor each time would cost a tenth of a small write.
+            self._writer = connection.cursor()
+            connection.set_busy_handler(_patience())
             for pragma in ("trusted_schema=OFF", "foreign_keys=ON", "synchronous=FULL"):
-                self._connection.execute(f"PRAGMA {pragma}")
+                connection.execute(f"PRAGMA {pragma}")
             self._travels = self._is_travelled()
         except apsw.Error as error:
-            _open.less(self._file)
+            if connection is not None:
+                connection.close()
             raise said(error, path) from error
 
     def _is_travelled(self) -> bool:
@@ -367,28 +361,31 @@ class Database:
             )
 
     def refuse_shared(self) -> None:
-        """Raise StoreError if this process has the store open by another way than ours.
+        """Raise StoreError if this process has the store open by the module sqlite3, too.
 
-        Two SQLite libraries on one file in one process cancel each other's locks, and so does
-        whoever opens the file and closes it: what is committed may then be overwritten.
+        Two SQLite libraries on one file in one process cancel each other's locks: what is
+        committed may then be overwritten.
         """
         try:
             names = os.listdir("/proc/self/fd")
         except OSError:  # a machine without /proc: nobody can tell there
             return
-        if sum(_leads_to(name, self._file) for name in names) > _open.most(self._file):
+        if sum(_leads_to(name, self._file) for name in names) <= _most.get(self._file, 0):
+            return
+        from sexton.store import shared  # noqa: PLC0415 -- only where it looks so
+
+        if shared.is_open_by_sqlite3(self.path):
             raise StoreError(
-                f"this process has the store {self.path} open by another way, too, as by the module"
+                f"this process has the store {self.path} open by another way, too, by the module"
                 " sqlite3, and that would undo its locks",
                 hint="The store is Sexton's own file: keep the application's tables in another.",
             )
 
     def close(self) -> None:
         """Close; a copy that a fork left behind is only forgotten, its locks are the parent's."""
-        if self.is_ours and self._is_open:
-            self._is_open = False
-            self._connection.close()
-            _open.less(self._file)
+        if self.is_ours:
+            with _opening:
+                self._connection.close()
 
     def _refuse_fork(self) -> NoReturn:
         raise StoreError(

@@ -54,6 +54,14 @@ def refuse_unforced(kind: Kind, request: Request) -> None:
         )
 
 
+def _key_of(kind: Kind, request: Request) -> str | None:
+    """The request's key, also where whoever asked knew the kind only by an older definition."""
+    if request.key is not None or not kind.key:
+        return kind.key if request.key is None else request.key
+    value = msgspec.json.decode(request.payload).get(kind.key)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
 class Asked(msgspec.Struct, frozen=True):
     """The row that a request made, or the one that waits already and that it joined.
 
@@ -91,8 +99,7 @@ class Tasks:
         refuse_impossible(request)
         with self._db.transaction():
             now = self._db.now()
-            kinds.put(self._db, kind, now)
-            return self.enqueue_within(kind, request, now)
+            return self.enqueue_within(kinds.put(self._db, kind, now).kind, request, now)
 
     def enqueue_within(self, kind: Kind, request: Request, now: Instant) -> Asked:
         """As `enqueue`, inside a transaction that the caller opened."""
@@ -110,7 +117,7 @@ class Tasks:
         refuse_unforced(kind, request)
         columns: dict[str, Any] = {
             "payload": request.payload,
-            "key": request.key,
+            "key": _key_of(kind, request),
             "due_at": now if request.at is None else request.at,
             "expires_at": request.start_before,
             "priority": kind.priority if request.priority is None else request.priority,

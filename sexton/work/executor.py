@@ -218,9 +218,9 @@ class Executor:
         return True
 
     def _finish(self, claim: Claim, result: Result, output: Output | None) -> None:
-        is_ok = self._queue.finish(claim, result, output) and result.is_ok
-        self._tally = self._tally.plus(is_ok)
-        self._attendant.ended(claim, result)
+        written = self._queue.finish(claim, result, output)
+        self._tally = self._tally.plus(written is not None and written.is_ok)
+        self._attendant.ended(claim, written or result)
 
 
 class Run:

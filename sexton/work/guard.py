@@ -95,8 +95,8 @@ def _run(
         if os.getpid() != ours:
             raise  # of a child that the body forked: it speaks for nobody
         error, result = raised, _failed(raised)
-    held = guard.finish(taken.claim, result)
-    outcome = words.ended(taken.task, result, held=held)
+    written = guard.finish(taken.claim, result)
+    outcome = words.ended(taken.task, written or result, held=written is not None)
     if error is not None:
         told(outcome)
         raise error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -134,7 +135,8 @@ def test_a_line_in_a_crontab_sends_59_mails_on_the_minute_and_no_more(
     )
     assert synced.returncode == 0, synced.stderr
     said = shop.file("said")
-    line = f"* * * * * root cd {EXAMPLE} && {sys.executable} -m sexton tick >>{said} 2>&1\n"
+    place, python = shlex.quote(str(EXAMPLE)), shlex.quote(sys.executable)
+    line = f"* * * * * root cd {place} && {python} -m sexton tick >>{said} 2>&1\n"
     crontab.write(quoted(ours) + line)
 
     deadline_s = time.monotonic() + MINUTES_S

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -342,3 +343,11 @@ def test_a_program_whose_name_is_no_text_is_a_failed_run_and_no_crash(shop: Shop
     assert told.returncode == 1
     assert b"Traceback" not in told.stderr
     assert shop.json("show", "1")["task"]["reason"] == "failed"
+
+
+def test_a_program_that_leaves_items_to_be_tried_again_has_failed_and_says_so(shop: Shop) -> None:
+    job = f"{sys.executable} -m sexton item begin bob && {sys.executable} -m sexton item failed bob"
+    done = once(shop, "--name", "letters", "--min-gap", "1h", "--", "sh", "-c", job)
+
+    assert done.returncode == 1, done.stdout
+    assert done.stdout.startswith("failed: ended with exit code 0; 1 item is to be tried again")

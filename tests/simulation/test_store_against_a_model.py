@@ -153,7 +153,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert scope
         result = Result(status=COMPLETE) if is_ok else Result(status=ABORTED, reason="failed")
 
-        assert self.queue.finish(claim, result) == held
+        assert (self.queue.finish(claim, result) is not None) == held
         if held:
             self.ended(claim, is_ok)
         return claim

@@ -73,7 +73,7 @@ def code(store: Store, kind: Kind, **asked: Any) -> str:
 
 
 def finish(store: Store, claim: Claim, result: Result = DONE) -> bool:
-    return store.guard(OWNER).finish(claim, result)
+    return store.guard(OWNER).finish(claim, result) is not None
 
 
 def lose(store: Store, claim: Claim) -> Task | None:

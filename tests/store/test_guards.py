@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from sexton.core import retry
+from sexton.core.errors import UsageError
 from sexton.core.kind import Kind
 from sexton.core.queue import Refused, Taken
 from sexton.store.store import Store
@@ -134,7 +135,7 @@ def test_a_process_of_an_older_release_changes_no_kind(store: Store, clock: Cloc
     source.write_text("the newer release")
     store.kinds.sync([early])
     found = source.stat()
-    store.meta.put(sources=f"{found.st_mtime_ns} {found.st_size} {source}")
+    store.meta.put(kinds=DAILY.name, sources=f"{found.st_mtime_ns} {found.st_size} {source}")
     clock.travel(hours=18, minutes=1)
 
     assert taken(store, DAILY).period == "2026-03-03T06:00"
@@ -440,6 +441,66 @@ def test_a_request_behind_a_run_that_is_tried_again_waits_for_that_attempt(
     assert (again.attempt, nothing_beside) == (2, None)
     assert after_all is not None
     assert (after_all.task, after_all.period) == (behind.id, f"after:{again.task}")
+
+
+@pytest.mark.parametrize("how", ["adopted", "aborted", "expired"])
+def test_a_request_behind_a_run_waits_for_no_gap_of_a_run_that_never_succeeded(
+    store: Store, clock: Clock, how: str
+) -> None:
+    kind = msgspec.structs.replace(GAP, retry=retry.parse("30m x 2"))
+    claim = taken(store, kind)
+    behind = store.tasks.enqueue(kind, Request(payload='{"x":2}'))
+    finish(store, claim, FAILED)
+    (again,) = [row for row in store.tasks.newest(status="Pending") if row.attempt == 2]
+    clock.travel(minutes=5)
+    if how == "adopted":
+        finish(store, taken(store, kind), FAILED)
+    elif how == "aborted":
+        store.tasks.abort(again.id, "ann")
+    else:
+        store.db.run("UPDATE task SET expires_at = 1 WHERE id = :id", {"id": again.id})
+        store.rounds.expire()
+
+    found = store.queue(OWNER).claim(nonce())
+
+    assert found is not None
+    assert (found.task, found.attempt, found.period) == (behind.id, 3, "after:0")
+
+
+def test_a_forced_request_keeps_no_gap(store: Store) -> None:
+    finish(store, taken(store, GAP))
+    store.tasks.enqueue(GAP, Request(force="now"))
+
+    assert store.queue(OWNER).claim(nonce()) is not None
+
+
+def test_a_request_of_an_older_release_is_one_of_the_kind_that_was_synced(store: Store) -> None:
+    source = Path(store.db.path).with_name("tasks.py")
+    source.write_text("the newer release")
+    found = source.stat()
+    joined = msgspec.structs.replace(ASKED, key="")
+    daily = Kind(name="letters", schedule="30 7 * * *")
+    store.kinds.sync([joined, daily])
+    store.meta.put(
+        kinds=f"{joined.name} {daily.name}", sources=f"{found.st_mtime_ns} {found.st_size} {source}"
+    )
+    first = store.tasks.enqueue(ASKED, Request())
+    second = store.tasks.enqueue(ASKED, Request())
+
+    assert (second.id, second.is_new) == (first.id, False)
+    with pytest.raises(UsageError, match="could touch everyone again"):
+        store.tasks.enqueue(Kind(name="letters"), Request())
+
+
+def test_a_kind_that_no_sync_registered_is_edited_by_its_next_call(store: Store) -> None:
+    source = Path(store.db.path).with_name("tasks.py")
+    source.write_text("the application")
+    found = source.stat()
+    store.meta.put(kinds="others", sources=f"{found.st_mtime_ns} {found.st_size} {source}")
+    finish(store, taken(store, GAP))
+    shorter = msgspec.structs.replace(GAP, min_gap_us=1)
+
+    assert store.kinds.ensure(shorter).kind == shorter
 
 
 def test_a_request_that_came_too_late_takes_no_later_one_with_it(

@@ -524,6 +524,20 @@ def test_a_program_that_left_items_to_be_tried_again_is_not_complete(
     assert "1 item is to be tried again" in store.tasks.get(first.task).outcome
 
 
+def test_what_a_program_no_longer_asks_for_keeps_no_later_run_from_being_complete(
+    store: Store,
+) -> None:
+    sync = Kind(name="sync", family="once", min_gap_us=3_600_000_000)
+    first = taken(store, sync)
+    store.items.begin(first.task, "bob")
+    store.items.end(first.task, Ended("bob", "Failed"))
+    finish(store, first)
+
+    finish(store, taken(store, sync))
+
+    assert statuses(store) == ["Aborted/failed", "Complete"]
+
+
 def test_a_ledger_is_previewed_by_its_scopes_name(store: Store, claim: Claim) -> None:
     begin(ledger_of(store, PLAN, claim), "ann")
 

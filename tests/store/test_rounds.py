@@ -14,7 +14,7 @@ from sexton.store.store import Store
 from sexton.store.tasks import Request
 from sexton.testing.clock import Clock
 from sexton.work.holder import nonce
-from tests.store.kit import ASKED, DAILY, FAILED, GAP, OWNER, finish, rows, statuses, taken
+from tests.store.kit import ASKED, DAILY, FAILED, GAP, OWNER, code, finish, rows, statuses, taken
 
 HOUR_US = 3_600_000_000
 HOURLY = Kind(name="hourly", schedule="0 * * * *")
@@ -359,6 +359,22 @@ def test_a_period_that_a_wrong_clock_gave_up_runs_when_it_truly_comes(
 
     assert [task.period for task in store.rounds.schedule()] == ["2026-03-04T07:30"]
     assert taken(store, kind).period == "2026-03-04T07:30"
+
+
+def test_a_period_that_a_call_gave_up_under_a_wrong_clock_runs_when_it_truly_comes(
+    store: Store, clock: Clock
+) -> None:
+    kind = msgspec.structs.replace(DAILY, expires_us=HOUR_US)
+    store.kinds.ensure(kind)
+    clock.travel(hours=49)
+    gave_up = code(store, kind)
+    clock.travel(hours=-49)
+    is_noticed = store.rounds.mark_tick("host-a") is not None
+    clock.travel(hours=43, minutes=31)
+
+    assert (gave_up, is_noticed) == ("expired", True)
+    assert [task.period for task in store.rounds.schedule()] == ["2026-03-04T07:30"]
+    assert store.rounds.mark_tick("host-a") is None
 
 
 def test_a_suspicion_of_the_future_lasts_no_longer_than_any_other(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import threading
@@ -11,7 +12,7 @@ from contextlib import closing
 import pytest
 
 from sexton import Sexton
-from sexton.core.errors import StoreError
+from sexton.core.errors import SextonError, StoreError
 from sexton.store import open_store
 from tests.app.shop import Shop, opened
 
@@ -51,6 +52,41 @@ def test_whoever_holds_the_store_by_another_library_is_told_before_anything_begi
 
     assert runs == ["a.png"]
     assert len(app.store.tasks.newest()) == 1
+
+
+def test_another_way_is_seen_also_after_threads_have_come_and_gone(shop: Shop, app: Sexton) -> None:
+    app.kv["first"] = 1
+    for _ in range(5):
+        thread = threading.Thread(target=app.kv.__setitem__, args=("from a thread", 1))
+        thread.start()
+        thread.join()
+    app.close()
+    gc.collect()
+    app.kv["again"] = 1
+
+    with closing(sqlite3.connect(shop.file("sexton.db"))) as theirs:
+        theirs.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="open by another way, too"):
+            app.kv["last"] = 1
+
+
+def test_an_opening_that_failed_is_no_other_way(shop: Shop, app: Sexton) -> None:
+    kept: list[BaseException] = []
+    shop.store.close()
+    sound = shop.file("sexton.db").read_bytes()
+    shop.file("sexton.db").write_bytes(sound[:4096] + b"x" * (len(sound) - 4096))
+    for _ in range(3):
+        with pytest.raises(SextonError) as failed:
+            app.kv["key"] = 1
+        kept.append(failed.value)
+    shop.file("sexton.db").write_bytes(sound)
+    for leftover in ("sexton.db-wal", "sexton.db-shm"):
+        shop.file(leftover).unlink(missing_ok=True)
+
+    app.kv["key"] = 1
+
+    assert len(kept) == 3
+    shop.store = open_store(shop.url)
 
 
 def test_connections_of_our_own_are_no_other_way(shop: Shop, app: Sexton) -> None:

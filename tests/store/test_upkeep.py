@@ -12,6 +12,7 @@ import apsw
 import msgspec
 import pytest
 
+from sexton.core import retry
 from sexton.core.errors import ConfigurationError, StoreError
 from sexton.core.kind import Kind
 from sexton.core.ledger import Cap, Wanted
@@ -39,6 +40,7 @@ from tests.store.kit import (
     taken,
 )
 
+DAY_US = 86_400_000_000
 MORNING = datetime(2026, 3, 3, 7, 30, tzinfo=UTC)
 
 
@@ -197,6 +199,22 @@ def test_a_forced_run_is_no_reason_to_forget_the_period_that_guards(
     store.upkeep.prune(90)
 
     assert code(store, yearly) == "complete"
+
+
+def test_the_newest_success_is_the_one_that_began_last_whatever_its_number(
+    store: Store, clock: Clock
+) -> None:
+    kind = msgspec.structs.replace(GAP, min_gap_us=30 * DAY_US, retry=retry.parse("10m x 2"))
+    claim = taken(store, kind)
+    store.tasks.enqueue(kind, Request())
+    finish(store, claim, FAILED)
+    finish(store, taken(store, kind))
+    clock.travel(days=30)
+    finish(store, taken(store, kind))
+    clock.travel(days=8)
+    store.upkeep.prune(7)
+
+    assert code(store, kind) == "gap"
 
 
 def test_a_success_that_a_wrong_clock_dated_ahead_forgets_no_other(

@@ -247,7 +247,9 @@ def test_an_end_that_the_store_did_not_take_is_told_again(bench: Bench, shop: Sh
     class Hiccup(StoreQueue):
         refusals = 2
 
-        def finish(self, claim: Claim, result: Result, output: Output | None = None) -> bool:
+        def finish(
+            self, claim: Claim, result: Result, output: Output | None = None
+        ) -> Result | None:
             if self.refusals:
                 Hiccup.refusals -= 1
                 raise StoreError("no space is left")

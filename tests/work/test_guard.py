@@ -176,7 +176,7 @@ class Deaf(Here):
 
 
 class _Deaf(StoreGuard):
-    def finish(self, *_: Any) -> bool:
+    def finish(self, *_: Any) -> Result | None:
         raise StoreError("no space is left")
 
 

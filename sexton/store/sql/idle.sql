@@ -14,6 +14,9 @@ SELECT
         coalesce((SELECT max(anchor_at) FROM kind WHERE next_at > :now AND gone_at IS NULL), 0),
         coalesce((SELECT asked_at FROM task WHERE id = (SELECT max(id) FROM task)
                   AND status = 'Pending' AND coalesce(period_at, 0) <= :now), 0),
+        coalesce((SELECT ended_at FROM task WHERE id = (SELECT max(id) FROM task)
+                  AND status = 'Aborted' AND reason = 'expired' AND period_at > :now
+                  AND started_at IS NULL AND attempt = 1), 0),
         coalesce((SELECT asked_at FROM task WHERE status = 'Pending' AND due_at > :now
                   AND coalesce(period_at, 0) <= :now ORDER BY due_at DESC LIMIT 1), 0))
         AS last_at,

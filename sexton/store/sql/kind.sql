@@ -16,9 +16,9 @@ ON CONFLICT (name) DO UPDATE SET
     next_at = CASE WHEN :is_same_schedule THEN next_at ELSE excluded.next_at END
 RETURNING *;
 
--- name: sources
--- The files that were read by the last sync; no row: there was none.
-SELECT value FROM meta WHERE name = 'sources';
+-- name: synced
+-- What the last sync registered, and the files that it read; no row: there was none.
+SELECT name, value FROM meta WHERE name = 'kinds' OR name = 'sources';
 
 -- name: look_into_outboxes
 -- A request that lies there may name a kind that is known from now on.

@@ -78,8 +78,9 @@ DELETE FROM slot WHERE scope = :scope AND key = :key;
 SELECT status, count(*) AS count FROM item WHERE scope = :scope GROUP BY status;
 
 -- name: failed
+-- What this task began and could not do. What an earlier one left is no longer asked for.
 SELECT count(*) AS count FROM item JOIN scope ON scope.id = item.scope
-WHERE scope.kind = :kind AND scope.name = :name AND item.status = 'Failed';
+WHERE scope.kind = :kind AND scope.name = :name AND item.status = 'Failed' AND item.task = :task;
 
 -- name: keys
 SELECT key, status FROM item WHERE scope = :scope;
@@ -157,7 +158,7 @@ DELETE FROM item WHERE (scope, key) IN (
                                 AND success.key = last.key AND success.status = 'Complete'
                                 AND (success.root = last.root
                                      OR CASE WHEN last.period_at IS NULL
-                                             THEN success.id > last.id
+                                             THEN success.started_at > last.started_at
                                                   AND success.period NOT LIKE 'again:%'
                                              ELSE success.period_at > last.period_at
                                                   AND success.period_at <= :now END))))

@@ -106,8 +106,9 @@ WHERE status = 'Pending' AND id = (
       AND coalesce(json_extract(kind.definition, '$.family'), 'task') <> 'once'
       AND NOT EXISTS (SELECT 1 FROM task AS runs
                       WHERE runs.lane = waits.lane AND runs.status = 'Running')
-      -- What a person sent back of an earlier run keeps no gap, and gives none.
-      AND (kind.min_gap_us = 0 OR waits.period LIKE 'again:%' OR NOT EXISTS (
+      -- What a person forced keeps no gap. What was sent back of an earlier run gives none, either.
+      AND (kind.min_gap_us = 0 OR waits.period LIKE 'again:%' OR waits.period LIKE 'forced:%'
+           OR NOT EXISTS (
            SELECT 1 FROM task AS success
            WHERE success.kind = waits.kind AND success.target = waits.target
              AND success.key = waits.key AND success.status = 'Complete'
@@ -212,8 +213,12 @@ WHERE status = 'Pending' AND asked_at > :now AND coalesce(period_at, 0) <= :now;
 
 -- name: asked_latest
 -- What the clock showed to whoever asked for what waits, by two witnesses: the newest row, and the
--- one that waits longest. A period that is yet to come may well have been asked for before it.
-SELECT max(coalesce((SELECT asked_at FROM task WHERE id = (SELECT max(id) FROM task)
+-- one that waits longest. A period that is yet to come may well have been asked for before it, but
+-- not have been given up.
+SELECT max(coalesce((SELECT ended_at FROM task WHERE id = (SELECT max(id) FROM task)
+                     AND status = 'Aborted' AND reason = 'expired' AND period_at > :now
+                     AND started_at IS NULL AND attempt = 1), 0),
+           coalesce((SELECT asked_at FROM task WHERE id = (SELECT max(id) FROM task)
                      AND status = 'Pending' AND coalesce(period_at, 0) <= :now), 0),
            coalesce((SELECT asked_at FROM task WHERE status = 'Pending' AND due_at > :now
                      AND coalesce(period_at, 0) <= :now ORDER BY due_at DESC LIMIT 1), 0)) AS at;
@@ -285,7 +290,8 @@ DELETE FROM task WHERE id IN (
                     AND newer.key = old.key AND newer.root <> old.root
                     AND newer.status = 'Complete'
                     AND CASE WHEN old.period_at IS NULL
-                             THEN newer.id > old.id AND newer.period NOT LIKE 'again:%'
+                             THEN newer.started_at > coalesce(old.started_at, old.asked_at)
+                                  AND newer.period NOT LIKE 'again:%'
                              ELSE newer.period_at > old.period_at AND newer.period_at <= :now END))
     ORDER BY old.id LIMIT :limit)
 RETURNING id;
