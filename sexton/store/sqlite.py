@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from _thread import allocate_lock
+from _thread import RLock
 from os import getpid
 from time import monotonic_ns
 
@@ -147,13 +147,14 @@ def _forget_inherited() -> None:
 # SQLite keeps the descriptor of a closed one for as long as others are open on that file, and gives
 # it to the next: so a file never has more descriptors than that.
 _most: dict[tuple[int, int] | None, int] = {}
-# To open and to count is one act: two threads at once would each miss the other.
-_opening = allocate_lock()
+# To open and to count is one act: two threads at once would each miss the other. A signal's handler
+# may open a store in the middle of it.
+_opening = RLock()
 
 
 def _open_anew() -> None:
     global _opening  # noqa: PLW0603 -- a fork may have copied it in a thread's hands
-    _opening = allocate_lock()
+    _opening = RLock()
 
 
 os.register_at_fork(after_in_child=_open_anew)
