@@ -250,8 +250,8 @@ def _becomes_attempt(db: Database, task: Task, kind: Kind, now: Instant) -> bool
         return False
     at = _key_of(task) | {"id": task.id, "period": task.period, "attempt": task.attempt + 1}
     # It was to wait until the gap after this run is over, and there is none now.
-    since = max(task.started_at or 0, task.due_at)
-    at |= {"root": task.root, "now": now, "gap_ends_at": since + kind.min_gap_us}
+    at |= {"root": task.root, "now": now, "after_due_at": task.due_at + kind.min_gap_us}
+    at["after_start_at"] = (task.started_at or task.due_at) + kind.min_gap_us
     return db.run(SQL.become_attempt, at) > 0
 
 

@@ -123,8 +123,10 @@ class Snapshot:
 class Connection(apsw.Connection):
     """A connection that knows which process opened it, and which file."""
 
-    pid = 0
-    file: tuple[int, int] | None = None
+    def __init__(self, path: str, flags: int) -> None:
+        self.pid = getpid()  # before it is listed, so that nobody takes it for an inherited one
+        self.file = _file_of(path)
+        super().__init__(path, flags=flags)
 
 
 def _forget_inherited() -> None:
@@ -153,18 +155,25 @@ _opening = RLock()
 
 
 def _open_anew() -> None:
-    global _opening  # noqa: PLW0603 -- a fork may have copied it in a thread's hands
+    global _opening  # noqa: PLW0603 -- the child's only thread holds a copy
     _opening = RLock()
 
 
-os.register_at_fork(after_in_child=_open_anew)
+# No fork falls into an opening or a closing of another thread: the child would wait for ever for
+# what was held in the middle of it.
+os.register_at_fork(
+    before=lambda: _opening.acquire(),  # noqa: PLW0108 -- of the lock that is there then
+    after_in_parent=lambda: _opening.release(),  # noqa: PLW0108
+    after_in_child=_open_anew,
+)
 
 
 def _opened(path: str, flags: int) -> Connection:
     with _opening:
         _forget_inherited()
-        connection = Connection(path, flags=flags)
-        connection.pid, connection.file = getpid(), _file_of(path)
+        connection = Connection(path, flags)
+        if connection.file is None:  # it was made just now
+            connection.file = _file_of(path)
         all_open = [one for one in apsw.connections() if isinstance(one, Connection)]
         now = sum(one.file == connection.file for one in all_open)
         _most[connection.file] = now if now == 1 else max(now, _most.get(connection.file, 0))

@@ -55,10 +55,13 @@ def refuse_unforced(kind: Kind, request: Request) -> None:
 
 
 def _key_of(kind: Kind, request: Request) -> str | None:
-    """The request's key, also where whoever asked knew the kind only by an older definition."""
-    if request.key is not None or not kind.key:
-        return kind.key if request.key is None else request.key
-    value = msgspec.json.decode(request.payload).get(kind.key)
+    """The request's key by the kind as it is now: whoever asked may know an older definition."""
+    if kind.is_guarded or not kind.key:
+        return None if kind.is_guarded else kind.key
+    payload = msgspec.json.decode(request.payload)
+    if not isinstance(payload, dict) or kind.key not in payload:
+        raise UsageError(f"{kind.name}: the payload has no {kind.key}, which is its key")
+    value = payload[kind.key]
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 

@@ -443,7 +443,7 @@ def test_a_request_behind_a_run_that_is_tried_again_waits_for_that_attempt(
     assert (after_all.task, after_all.period) == (behind.id, f"after:{again.task}")
 
 
-@pytest.mark.parametrize("how", ["adopted", "aborted", "expired"])
+@pytest.mark.parametrize("how", ["adopted", "aborted", "expired", "run late by a tick"])
 def test_a_request_behind_a_run_waits_for_no_gap_of_a_run_that_never_succeeded(
     store: Store, clock: Clock, how: str
 ) -> None:
@@ -457,6 +457,12 @@ def test_a_request_behind_a_run_waits_for_no_gap_of_a_run_that_never_succeeded(
         finish(store, taken(store, kind), FAILED)
     elif how == "aborted":
         store.tasks.abort(again.id, "ann")
+    elif how == "run late by a tick":
+        clock.travel(minutes=29)
+        claimed = store.queue(OWNER).claim(nonce())
+        assert claimed is not None
+        store.queue(OWNER).enter(claimed, "")
+        store.queue(OWNER).finish(claimed, FAILED)
     else:
         store.db.run("UPDATE task SET expires_at = 1 WHERE id = :id", {"id": again.id})
         store.rounds.expire()
@@ -465,6 +471,17 @@ def test_a_request_behind_a_run_waits_for_no_gap_of_a_run_that_never_succeeded(
 
     assert found is not None
     assert (found.task, found.attempt, found.period) == (behind.id, 3, "after:0")
+
+
+def test_a_request_that_was_not_to_run_before_a_moment_waits_for_it_in_any_case(
+    store: Store,
+) -> None:
+    claim = taken(store, GAP)
+    later = store.now() + 50 * HOUR_US
+    behind = store.tasks.enqueue(GAP, Request(at=later))
+    finish(store, claim, FAILED)
+
+    assert store.tasks.get(behind.id).due_at == later
 
 
 def test_a_forced_request_keeps_no_gap(store: Store) -> None:

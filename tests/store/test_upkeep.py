@@ -231,6 +231,22 @@ def test_a_success_that_a_wrong_clock_dated_ahead_forgets_no_other(
     assert code(store, DAILY) == "complete"
 
 
+def test_a_gap_holds_though_an_older_success_was_dated_far_ahead(
+    store: Store, clock: Clock
+) -> None:
+    kind = msgspec.structs.replace(GAP, min_gap_us=700 * DAY_US)
+    clock.travel(days=3650)
+    finish(store, taken(store, kind))
+    clock.travel(days=-3650)
+    assert code(store, kind) == "gap"  # since when it was seen
+    clock.travel(days=701)
+    finish(store, taken(store, kind))
+    clock.travel(days=401)
+    store.upkeep.prune(400)
+
+    assert code(store, kind) == "gap"
+
+
 def test_a_kind_that_is_done_seldom_is_still_done_once(store: Store, clock: Clock) -> None:
     yearly = msgspec.structs.replace(DAILY, schedule="30 7 3 3 *")
     store.kinds.ensure(yearly)

@@ -158,7 +158,9 @@ DELETE FROM item WHERE (scope, key) IN (
                                 AND success.key = last.key AND success.status = 'Complete'
                                 AND (success.root = last.root
                                      OR CASE WHEN last.period_at IS NULL
-                                             THEN success.started_at > last.started_at
+                                             THEN success.id > last.id
+                                                  AND success.started_at > last.started_at
+                                                  AND success.started_at <= :now
                                                   AND success.period NOT LIKE 'again:%'
                                              ELSE success.period_at > last.period_at
                                                   AND success.period_at <= :now END))))

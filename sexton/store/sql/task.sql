@@ -40,7 +40,8 @@ WHERE kind = :kind AND target = :target AND key = :key AND period = 'after:' || 
 -- name: become_attempt
 -- The request that waited behind a run is the next attempt at its period, since that failed.
 UPDATE task SET period = :period, attempt = :attempt, retry_of = :id, root = :root,
-    due_at = CASE WHEN due_at <= :gap_ends_at THEN :now ELSE due_at END
+    due_at = CASE WHEN due_at = :after_due_at OR due_at = :after_start_at THEN :now
+                  ELSE due_at END
 WHERE kind = :kind AND target = :target AND key = :key AND period = 'after:' || :id
   AND status = 'Pending' AND attempt = 1;
 
@@ -290,7 +291,9 @@ DELETE FROM task WHERE id IN (
                     AND newer.key = old.key AND newer.root <> old.root
                     AND newer.status = 'Complete'
                     AND CASE WHEN old.period_at IS NULL
-                             THEN newer.started_at > coalesce(old.started_at, old.asked_at)
+                             THEN newer.id > old.id
+                                  AND newer.started_at > coalesce(old.started_at, old.asked_at)
+                                  AND newer.started_at <= :now
                                   AND newer.period NOT LIKE 'again:%'
                              ELSE newer.period_at > old.period_at AND newer.period_at <= :now END))
     ORDER BY old.id LIMIT :limit)
