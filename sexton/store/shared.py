@@ -11,6 +11,10 @@ import os
 import sqlite3
 from contextlib import suppress
 
+from sexton.store.sql import Queries
+
+SQL = Queries("outbox")
+
 
 def is_open_by_sqlite3(path: str) -> bool:
     """Whether a `sqlite3.Connection` of this thread leads to this file, attached or not.
@@ -29,7 +33,7 @@ def _files_of(connection: sqlite3.Connection) -> list[str]:
     with suppress(sqlite3.Error):
         cursor = sqlite3.Cursor(connection)
         cursor.row_factory = None  # whatever shape the caller gives its rows
-        rows = cursor.execute("SELECT CAST(file AS BLOB) FROM pragma_database_list").fetchall()
+        rows = cursor.execute(SQL.files).fetchall()
         return [os.fsdecode(file) for (file,) in rows if file]
     return []
 

@@ -18,7 +18,8 @@ TEST_NAME_WORDS_MIN = 3
 
 # These speak to a store before its named queries can be asked: is it one, and of which version?
 SQL_SPEAKERS = ("sexton/store/migrate.py", "sexton/store/sqlite.py")
-SQLITE3_READERS = ("sexton/store/outbox.py",)
+# One reads callers' outboxes, the other looks at connections that a caller made, and opens none.
+SQLITE3_READERS = ("sexton/store/outbox.py", "sexton/store/shared.py")
 ENVIRONMENT_READERS = ("sexton/app/", "sexton/cli/", "sexton/testing/")
 
 DATABASE_LIBRARIES = {"apsw", "psycopg", "psycopg_pool", "sqlalchemy"}
@@ -50,7 +51,7 @@ Rule = Callable[[Module], Iterator[str]]
 
 
 def databases_are_opened_by_the_store_alone(module: Module) -> Iterator[str]:
-    """Only the store knows a database library; stdlib sqlite3 only reads callers' outboxes."""
+    """Only the store knows a database library; stdlib sqlite3 is for callers' own databases."""
     for name, line in imports(module):
         if name in DATABASE_LIBRARIES and not module.under("sexton/store/"):
             yield at(module, line, f"imports {name}: ask a method of the store instead")

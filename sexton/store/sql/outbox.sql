@@ -10,6 +10,10 @@ CREATE TABLE IF NOT EXISTS sexton_outbox (
 -- name: write
 INSERT INTO sexton_outbox (id, kind, request) VALUES (:id, :kind, :request);
 
+-- name: files
+-- All files of a caller's connection, also of what it has attached; '' for one in memory.
+SELECT CAST(file AS BLOB) FROM pragma_database_list;
+
 -- name: has_table
 SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'sexton_outbox';
 
