@@ -199,5 +199,6 @@ class StoreGuard:
         ended = {"status": ABORTED, "reason": "expired", "ended_at": now, "outcome": outcome}
         row = rows.insert(self._db, kind, now, **(columns | ended))
         if row:
+            rows.gave_up(self._db, now)
             rows.alert(self._db, kind, row, now)
         return Refused(Skip("expired", row), str(columns["period"]))

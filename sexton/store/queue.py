@@ -18,6 +18,7 @@ from sexton.store.sql import Queries
 from sexton.store.sqlite import Database, Row
 
 LEDGER_SQL = Queries("ledger")
+BUT = "; "  # between what a program said of its end and what it left
 
 
 def claim_of(task: Task) -> Claim:
@@ -103,9 +104,9 @@ class StoreQueue:
             task = rows.get(self._db, claim.task)
             if task is None:
                 return None
-            kind = kind_of(self._db, task.kind)
-            result = self._with_items(claim, kind, result)
             if task.status == RUNNING and task.claim == claim.nonce:
+                kind = kind_of(self._db, task.kind)
+                result = self._with_items(claim, kind, result)
                 if output:
                     self._put_output(claim, output)
                 rows.finish(
@@ -119,16 +120,14 @@ class StoreQueue:
                     counts=result.counts,
                 )
                 return result
-            has_ended_so = (
-                task.claim == claim.nonce
-                and (task.status, task.reason) == (result.status, result.reason)
-                and task.outcome == result.outcome
-            )
-            if not has_ended_so:
-                how = f"{result.status}/{result.reason}".rstrip("/")
-                text = f"finished late as {how}: {result.outcome}"
-                self._db.run(SQL.late, {"task": claim.task, "now": now, "text": text})
-            return result if has_ended_so else None
+            if task.claim == claim.nonce and _has_ended_so(task, result):
+                return msgspec.structs.replace(
+                    result, status=task.status, reason=task.reason, outcome=task.outcome
+                )
+            how = f"{result.status}/{result.reason}".rstrip("/")
+            text = f"finished late as {how}: {result.outcome}"
+            self._db.run(SQL.late, {"task": claim.task, "now": now, "text": text})
+            return None
 
     def _with_items(self, claim: Claim, kind: Kind | None, result: Result) -> Result:
         """A program that ended well and left items to be tried again is not complete."""
@@ -140,8 +139,20 @@ class StoreQueue:
         if not failed:
             return result
         items = "1 item is" if failed == 1 else f"{failed} items are"
-        outcome = f"{result.outcome}; {items} to be tried again"
+        outcome = f"{result.outcome}{BUT}{items} to be tried again"
         return msgspec.structs.replace(result, status=ABORTED, reason="failed", outcome=outcome)
+
+
+def _has_ended_so(task: Task, result: Result) -> bool:
+    """Whether the row says what this report says, perhaps with the items that it left.
+
+    They are not counted anew: the next attempt may have begun them.
+    """
+    if (task.status, task.reason) == (result.status, result.reason):
+        return task.outcome == result.outcome
+    return (
+        result.is_ok and task.reason == "failed" and task.outcome.startswith(result.outcome + BUT)
+    )
 
 
 def _fence(claim: Claim) -> dict[str, Any]:

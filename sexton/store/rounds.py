@@ -14,11 +14,9 @@ from sexton.core.settings import Settings
 from sexton.core.task import ABORTED, ANY_TARGET, PENDING, Reason, Task
 from sexton.store import kinds, rows
 from sexton.store.gap import last_success
-from sexton.store.rows import SQL
-from sexton.store.sql import Queries
+from sexton.store.rows import GAVE_UP, MARK_SQL, SQL
 from sexton.store.sqlite import Database
 
-MARK = Queries("mark")
 # A clock that went back by less is corrected by the time service, and nobody's alarm.
 STEP_BACK_US = 120_000_000
 
@@ -152,11 +150,11 @@ class Rounds:
         """
         with self._db.transaction():
             now = self._db.now()
-            last = self._db.one(MARK.get, {"name": "tick"})
-            seen = self._db.all(kinds.SQL.newest_anchor)[0]["at"]
-            self._db.run(MARK.put, {"name": "tick", "now": now, "text": host})
-            asked = int(self._db.all(SQL.asked_latest, {"now": now})[0]["at"])
-            last_at = max(int(last["at"]) if last else 0, seen or 0, asked)
+            witnesses = [self._marked("tick"), self._marked(GAVE_UP)]
+            witnesses += [self._db.all(kinds.SQL.newest_anchor)[0]["at"] or 0]
+            witnesses += [self._db.all(SQL.asked_latest, {"now": now})[0]["at"]]
+            last_at = max(witnesses)
+            self._db.run(MARK_SQL.put, {"name": "tick", "now": now, "text": host})
             if last_at <= now + STEP_BACK_US:
                 return None
             self._mend_clock(now)
@@ -164,10 +162,15 @@ class Rounds:
             rows.notice(self._db, f"clock:{last_at}", "clock", "", text, now)
         return last_at - now
 
+    def _marked(self, name: str) -> Instant:
+        """When this mark was set; 0 if it never was."""
+        row = self._db.one(MARK_SQL.get, {"name": name})
+        return int(row["at"]) if row else 0
+
     def _mend_clock(self, now: Instant) -> None:
         self._db.run(SQL.dated_ahead, {"now": now})
         self._db.run(SQL.forget_ahead, {"now": now})
-        self._db.run(MARK.not_ahead, {"now": now})
+        self._db.run(MARK_SQL.not_ahead, {"now": now})
         self._db.run(SQL.lease_ahead, {"now": now, "lease_at": now + self._settings.lease_us})
         for row in self._db.all(kinds.SQL.all):
             known = kinds.registered_of(row)
@@ -187,7 +190,7 @@ class Rounds:
 
     def last_tick(self) -> tuple[Instant, str] | None:
         """When the last tick came, and on which host; None: none ever did."""
-        row = self._db.one(MARK.get, {"name": "tick"})
+        row = self._db.one(MARK_SQL.get, {"name": "tick"})
         return (int(row["at"]), str(row["text"])) if row else None
 
     def next_at(self) -> Instant | None:

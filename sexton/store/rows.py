@@ -31,8 +31,10 @@ from sexton.store.sqlite import Database, Row
 
 SQL = Queries("task")
 NOTICE_SQL = Queries("notice")
+MARK_SQL = Queries("mark")
 NOTIFY_KIND = "sexton.notify"
 
+GAVE_UP = "gave up"  # the mark of the latest moment at which a period was given up
 AGAIN = "again:"
 # Periods that are no moment of a schedule: their items are distinct in the chain of attempts.
 RUN_PERIODS = ("after:", "forced:", AGAIN)
@@ -165,7 +167,20 @@ def settle(
         "outcome": outcome,
     }
     row = db.one(SQL.settle, values)
-    return _followed(db, task_of(row), kind, now) if row else None
+    if row is None:
+        return None
+    task = task_of(row)
+    if reason in {"expired", "superseded"} and task.period_at is not None:
+        gave_up(db, now)
+    return _followed(db, task, kind, now)
+
+
+def gave_up(db: Database, now: Instant) -> None:
+    """Leave a witness of the clock by which a period was given up.
+
+    Should the clock turn out to have run ahead, that period is yet to come, and is not missed.
+    """
+    db.run(MARK_SQL.put_latest, {"name": GAVE_UP, "now": now})
 
 
 def expire(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task | None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from sexton.core.instant import Instant
 from sexton.core.task import COMPLETE, Task
 from sexton.store import kinds, rows
-from sexton.store.rounds import MARK
-from sexton.store.rows import SQL
+from sexton.store.rows import MARK_SQL, SQL
 from sexton.store.sqlite import Database
 
 SUSPICION = "suspects itself"
@@ -53,18 +52,18 @@ class Sweeps:
             )
 
     def suspected_since(self) -> Instant | None:
-        row = self._db.one(MARK.get, {"name": SUSPICION})
+        row = self._db.one(MARK_SQL.get, {"name": SUSPICION})
         return int(row["at"]) if row else None
 
     def suspect(self) -> Instant:
         """Remember that many leases lapsed together; return since when that is so."""
         with self._db.transaction():
             values = {"name": SUSPICION, "now": self._db.now(), "text": ""}
-            self._db.run(MARK.put_once, values)
-            return int(self._db.all(MARK.get, {"name": SUSPICION})[0]["at"])
+            self._db.run(MARK_SQL.put_once, values)
+            return int(self._db.all(MARK_SQL.get, {"name": SUSPICION})[0]["at"])
 
     def trust(self) -> None:
         """Forget the suspicion, if there is one."""
         if self.suspected_since() is not None:
             with self._db.transaction():
-                self._db.run(MARK.clear, {"name": SUSPICION})
+                self._db.run(MARK_SQL.clear, {"name": SUSPICION})

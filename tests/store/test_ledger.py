@@ -518,6 +518,8 @@ def test_a_program_that_left_items_to_be_tried_again_is_not_complete(
         "leave",
         "begin",
     ]
+    assert finish(store, first)  # told once more, when the next attempt has begun the item
+    assert store.tasks.late(first.task) == []
     store.items.end(second.task, Ended("ben", "Done"))
     finish(store, second)
     assert statuses(store) == ["Aborted/failed", "Complete"]

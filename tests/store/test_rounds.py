@@ -361,14 +361,17 @@ def test_a_period_that_a_wrong_clock_gave_up_runs_when_it_truly_comes(
     assert taken(store, kind).period == "2026-03-04T07:30"
 
 
+@pytest.mark.parametrize("is_used", [False, True], ids=["no newer row", "a newer row"])
 def test_a_period_that_a_call_gave_up_under_a_wrong_clock_runs_when_it_truly_comes(
-    store: Store, clock: Clock
+    store: Store, clock: Clock, *, is_used: bool
 ) -> None:
     kind = msgspec.structs.replace(DAILY, expires_us=HOUR_US)
     store.kinds.ensure(kind)
     clock.travel(hours=49)
     gave_up = code(store, kind)
     clock.travel(hours=-49)
+    if is_used:
+        finish(store, taken(store, ASKED))
     is_noticed = store.rounds.mark_tick("host-a") is not None
     clock.travel(hours=43, minutes=31)
 

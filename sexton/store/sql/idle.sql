@@ -8,15 +8,13 @@ SELECT
                   AND coalesce(json_extract(kind.definition, '$.family'), 'task') <> 'once')
      OR EXISTS (SELECT 1 FROM task WHERE status = 'Pending' AND expires_at <= :now)
      OR EXISTS (SELECT 1 FROM task WHERE status = 'Running')) AS is_due,
-    -- The latest that the clock showed: to a tick, as a schedule was first seen, or to whoever
-    -- asked for what waits (the newest row, and the one that waits longest, are witnesses enough).
-    max(coalesce((SELECT at FROM mark WHERE name = 'tick'), 0),
+    -- The latest that the clock showed: to a tick, to whoever gave up a period, as a schedule was
+    -- first seen, or to whoever asked for what waits (the newest row, and the one that waits
+    -- longest, are witnesses enough).
+    max(coalesce((SELECT max(at) FROM mark WHERE name IN ('tick', 'gave up')), 0),
         coalesce((SELECT max(anchor_at) FROM kind WHERE next_at > :now AND gone_at IS NULL), 0),
         coalesce((SELECT asked_at FROM task WHERE id = (SELECT max(id) FROM task)
                   AND status = 'Pending' AND coalesce(period_at, 0) <= :now), 0),
-        coalesce((SELECT ended_at FROM task WHERE id = (SELECT max(id) FROM task)
-                  AND status = 'Aborted' AND reason = 'expired' AND period_at > :now
-                  AND started_at IS NULL AND attempt = 1), 0),
         coalesce((SELECT asked_at FROM task WHERE status = 'Pending' AND due_at > :now
                   AND coalesce(period_at, 0) <= :now ORDER BY due_at DESC LIMIT 1), 0))
         AS last_at,

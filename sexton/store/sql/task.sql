@@ -214,12 +214,8 @@ WHERE status = 'Pending' AND asked_at > :now AND coalesce(period_at, 0) <= :now;
 
 -- name: asked_latest
 -- What the clock showed to whoever asked for what waits, by two witnesses: the newest row, and the
--- one that waits longest. A period that is yet to come may well have been asked for before it, but
--- not have been given up.
-SELECT max(coalesce((SELECT ended_at FROM task WHERE id = (SELECT max(id) FROM task)
-                     AND status = 'Aborted' AND reason = 'expired' AND period_at > :now
-                     AND started_at IS NULL AND attempt = 1), 0),
-           coalesce((SELECT asked_at FROM task WHERE id = (SELECT max(id) FROM task)
+-- one that waits longest. A period that is yet to come may well have been asked for before it.
+SELECT max(coalesce((SELECT asked_at FROM task WHERE id = (SELECT max(id) FROM task)
                      AND status = 'Pending' AND coalesce(period_at, 0) <= :now), 0),
            coalesce((SELECT asked_at FROM task WHERE status = 'Pending' AND due_at > :now
                      AND coalesce(period_at, 0) <= :now ORDER BY due_at DESC LIMIT 1), 0)) AS at;
