@@ -17,9 +17,10 @@ SQL = Queries("outbox")
 
 
 def is_open_by_sqlite3(path: str) -> bool:
-    """Whether a `sqlite3.Connection` of this thread leads to this file, attached or not.
+    """Whether a `sqlite3.Connection` that may be asked here leads to this file, attached or not.
 
-    One of another thread cannot be asked.
+    One that another thread made is asked only if it was made with `check_same_thread=False`, and
+    then after whatever it is doing.
     """
     return any(
         _is_same(file, path)

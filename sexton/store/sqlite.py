@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import time
-from _thread import RLock
 from os import getpid
 from time import monotonic_ns
 
 import apsw
 
 from sexton.core.errors import SchemaError, SextonError, StoreBusy, StoreError
+from sexton.store import connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,74 +120,6 @@ class Snapshot:
         self._db.rollback()
 
 
-class Connection(apsw.Connection):
-    """A connection that knows which process opened it, and which file."""
-
-    def __init__(self, path: str, flags: int) -> None:
-        self.pid = getpid()  # before it is listed, so that nobody takes it for an inherited one
-        self.file = _file_of(path)
-        super().__init__(path, flags=flags)
-
-
-def _forget_inherited() -> None:
-    """Close what a fork left in this process, before it opens a store of its own.
-
-    SQLite keeps one table of locks for a file in a process. A copy left open would lend the new
-    connection the parent's locks: held by nobody once the parent has ended, so that whoever closes
-    the file last would delete the log under us, and our commits with it.
-    """
-    for connection in apsw.connections():
-        is_inherited = isinstance(connection, Connection) and connection.pid != os.getpid()
-        # The end of a transaction would write into memory that the parent shares.
-        if is_inherited and not connection.in_transaction:
-            # The log is the parent's too: it is not folded into the file, and not deleted.
-            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            connection.close()
-
-
-# The most connections at once that this process had to a file, since it last had a single one.
-# SQLite keeps the descriptor of a closed one for as long as others are open on that file, and gives
-# it to the next: so a file never has more descriptors than that.
-_most: dict[tuple[int, int] | None, int] = {}
-# To open and to count is one act: two threads at once would each miss the other. A signal's handler
-# may open a store in the middle of it.
-_opening = RLock()
-
-
-def _open_anew() -> None:
-    global _opening  # noqa: PLW0603 -- the child's only thread holds a copy
-    _opening = RLock()
-
-
-# No fork falls into an opening or a closing of another thread: the child would wait for ever for
-# what was held in the middle of it.
-os.register_at_fork(
-    before=lambda: _opening.acquire(),  # noqa: PLW0108 -- of the lock that is there then
-    after_in_parent=lambda: _opening.release(),  # noqa: PLW0108
-    after_in_child=_open_anew,
-)
-
-
-def _opened(path: str, flags: int) -> Connection:
-    with _opening:
-        _forget_inherited()
-        connection = Connection(path, flags)
-        if connection.file is None:  # it was made just now
-            connection.file = _file_of(path)
-        all_open = [one for one in apsw.connections() if isinstance(one, Connection)]
-        now = sum(one.file == connection.file for one in all_open)
-        _most[connection.file] = now if now == 1 else max(now, _most.get(connection.file, 0))
-    return connection
-
-
-def _leads_to(descriptor: str, file: tuple[int, int] | None) -> bool:
-    try:
-        found = os.fstat(int(descriptor))
-    except OSError:  # closed meanwhile, as the listing's own
-        return False
-    return (found.st_dev, found.st_ino) == file
-
-
 class Database:
     """One connection. Rows are dicts; parameters are named."""
 
@@ -195,20 +127,21 @@ class Database:
         self.path = path
         self._pid = os.getpid()
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-        connection = None
         try:
-            connection = self._connection = _opened(path, flags)
-            self._file = connection.file
-            self._looked_ns = 0
+            self._connection = connection.opened(path, flags)
+        except apsw.Error as error:
+            raise said(error, path) from error
+        self._file = self._connection.file
+        self._looked_ns = 0
+        try:
             # For what gives no rows: a new cursor each time would cost a tenth of a small write.
-            self._writer = connection.cursor()
-            connection.set_busy_handler(_patience())
+            self._writer = self._connection.cursor()
+            self._connection.set_busy_handler(_patience())
             for pragma in ("trusted_schema=OFF", "foreign_keys=ON", "synchronous=FULL"):
-                connection.execute(f"PRAGMA {pragma}")
+                self._connection.execute(f"PRAGMA {pragma}")
             self._travels = self._is_travelled()
         except apsw.Error as error:
-            if connection is not None:
-                connection.close()
+            connection.closed(self._connection)
             raise said(error, path) from error
 
     def _is_travelled(self) -> bool:
@@ -352,7 +285,7 @@ class Database:
     @property
     def is_current(self) -> bool:
         """Whether its path still leads to the file that was opened."""
-        return _file_of(self.path) == self._file
+        return self._file is not None and connection.file_of(self.path) == self._file
 
     def refuse_moved(self, trusted_ns: int = 0) -> None:
         """Raise StoreError if the file was replaced or has gone: what is written to the old one is
@@ -371,20 +304,8 @@ class Database:
             )
 
     def refuse_shared(self) -> None:
-        """Raise StoreError if this process has the store open by the module sqlite3, too.
-
-        Two SQLite libraries on one file in one process cancel each other's locks: what is
-        committed may then be overwritten.
-        """
-        try:
-            names = os.listdir("/proc/self/fd")
-        except OSError:  # a machine without /proc: nobody can tell there
-            return
-        if sum(_leads_to(name, self._file) for name in names) <= _most.get(self._file, 0):
-            return
-        from sexton.store import shared  # noqa: PLC0415 -- only where it looks so
-
-        if shared.is_open_by_sqlite3(self.path):
+        """Raise StoreError if this process has the store open by the module sqlite3, too."""
+        if connection.is_shared(self.path, self._file):
             raise StoreError(
                 f"this process has the store {self.path} open by another way, too, by the module"
                 " sqlite3, and that would undo its locks",
@@ -394,23 +315,13 @@ class Database:
     def close(self) -> None:
         """Close; a copy that a fork left behind is only forgotten, its locks are the parent's."""
         if self.is_ours:
-            with _opening:
-                self._connection.close()
+            connection.closed(self._connection)
 
     def _refuse_fork(self) -> NoReturn:
         raise StoreError(
             "this store connection was opened before a fork",
             hint="Open the store in the process that uses it: its locks do not survive fork().",
         )
-
-
-def _file_of(path: str) -> tuple[int, int] | None:
-    """Which file a path leads to; None: to none that can be seen."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 class Refusal(SextonError):

@@ -32,6 +32,7 @@ IDLE_MODULES = {
     "sexton.store.idle",
     "sexton.core",
     "sexton.core.errors",
+    "sexton.store.connection",
     "sexton.store.sql",
     "sexton.store.sqlite",
     "apsw",

@@ -5,7 +5,8 @@ Every store that a test was given is verified at its end: each promise holds, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,21 @@ def statuses(store: Store, kind: str = "") -> list[str]:
 
 def ledger_of(store: Store, kind: Kind, claim: Claim, cap: Cap | None = None) -> StoreLedger:
     return store.ledger(kind, claim, cap)
+
+
+def in_a_child(act: Callable[[], str]) -> str:
+    """Run it in a forked child; what it returns, or the name and text of its error."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            said = act()
+        except BaseException as error:  # noqa: BLE001 -- told to the parent, whatever it is
+            said = f"{type(error).__name__} {getattr(error, 'exit_code', '')}: {error}"
+        os.write(write, said.encode()[:4096])
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        said = pipe.read()
+    os.waitpid(pid, 0)
+    return said

@@ -21,27 +21,19 @@ from sexton.store import create_store, open_store
 from sexton.store import sqlite as database
 from sexton.store.store import Store, refuse_network
 from sexton.store.wake import touch, wake_path
-from tests.store.kit import ASKED, DAILY, PLAN, begin, done, finish, ledger_of, taken
+from tests.store.kit import (
+    ASKED,
+    DAILY,
+    PLAN,
+    begin,
+    done,
+    finish,
+    in_a_child,
+    ledger_of,
+    taken,
+)
 
 NOBODY = 65534
-
-
-def in_a_child(act: Callable[[], str]) -> str:
-    """Run it in a forked child; what it returns, or the name and text of its error."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            said = act()
-        except BaseException as error:  # noqa: BLE001 -- told to the parent, whatever it is
-            said = f"{type(error).__name__} {getattr(error, 'exit_code', '')}: {error}"
-        os.write(write, said.encode()[:4096])
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        said = pipe.read()
-    os.waitpid(pid, 0)
-    return said
 
 
 # --- forks --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import gc
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -14,7 +14,9 @@ import pytest
 from sexton import Sexton
 from sexton.core.errors import SextonError, StoreError
 from sexton.store import open_store
+from sexton.store.sqlite import Database
 from tests.app.shop import Shop, opened
+from tests.store.kit import in_a_child
 
 
 @pytest.fixture
@@ -119,3 +121,45 @@ def test_a_forked_child_may_write_beside_what_it_inherited(app: Sexton) -> None:
 
     assert status == 0
     assert sorted(app.kv) == ["child", "parent"]
+
+
+def read(db: Database, linger: Callable[[], bool]) -> None:
+    with db.snapshot():
+        linger()
+
+
+def write(db: Database, linger: Callable[[], bool]) -> None:
+    with db.transaction():
+        linger()
+
+
+def be_in_a_statement(db: Database, linger: Callable[[], bool]) -> None:
+    db.connection.set_progress_handler(linger, 1)
+    db.all("SELECT count(*) FROM sqlite_schema")
+
+
+@pytest.mark.parametrize("work", [read, write, be_in_a_statement])
+def test_a_child_forked_while_a_thread_is_at_work_in_the_store_is_told_so(
+    shop: Shop, work: Callable[[Database, Callable[[], bool]], None]
+) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def linger() -> bool:
+        entered.set()
+        return not leave.wait()
+
+    def be_at_work() -> None:
+        with closing(open_store(shop.url)) as mine:
+            work(mine.db, linger)
+
+    thread = threading.Thread(target=be_at_work)
+    thread.start()
+    entered.wait()
+    said = in_a_child(lambda: open_store(shop.url).url)
+    leave.set()
+    thread.join()
+
+    assert said.startswith(
+        "StoreError 75: this process was forked while another thread was at work"
+    )
+    assert in_a_child(lambda: open_store(shop.url).url) == shop.url
