@@ -114,7 +114,7 @@ class Outboxes:
                 try:
                     request = msgspec.json.decode(body, type=Request, strict=True)
                     self._tasks.enqueue_within(kind, request, now)
-                except (msgspec.DecodeError, UsageError, Refusal) as error:
+                except (msgspec.DecodeError, RecursionError, UsageError, Refusal) as error:
                     text = f"a request in an outbox cannot be obeyed: {id_}: {error}"
                     notice(self._db, f"outbox:{id_}", "outbox", name, text, now)
                     continue

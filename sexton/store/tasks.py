@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sexton.core.errors import SextonError, UnknownTask, UsageError
+from sexton.core.errors import UnknownTask, UsageError
 from sexton.core.instant import Instant, iso
 from sexton.core.kind import Kind
 from sexton.core.queue import Output
@@ -14,7 +14,7 @@ from sexton.core.task import ANY_TARGET, PENDING, RUNNING, Task
 from sexton.store import kinds, rows
 from sexton.store.gap import last_success
 from sexton.store.rows import NOTICE_SQL, SQL
-from sexton.store.sqlite import Database, Row
+from sexton.store.sqlite import Database, Refusal, Row
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +161,7 @@ class Tasks:
             columns |= {"attempt": last.attempt + 1, "retry_of": last.id, "root": last.root}
         row = rows.insert(self._db, kind, now, status=PENDING, **columns)
         if row is None:
-            raise SextonError(f"{kind.name} could not be asked for", hint="Run `sexton check`.")
+            raise Refusal(f"{kind.name} could not be asked for", hint="Run `sexton check`.")
         return row
 
     def _after_gap(self, kind: Kind, due_at: Instant, now: Instant) -> dict[str, Any]:

@@ -150,6 +150,8 @@ def test_a_whole_page_of_unknown_kinds_holds_up_no_other(
         ("resize", '{"priority": 1180591620717411303424}'),
         ("resize", '{"at": -99999999999999999999}'),
         ("resize", '{"by": "\\ud800"}'),
+        ("resize", '{"payload": ' + "[" * 100_000),
+        ("crop", '{"payload": "' + "[" * 100_000 + '"}'),
         ("resize", b"\xff{"),
         (b"\xff", "{}"),
         ("resize", 5),
@@ -158,6 +160,7 @@ def test_a_whole_page_of_unknown_kinds_holds_up_no_other(
 def test_a_row_that_nobody_could_obey_stops_no_tick_and_no_other_row(
     store: Store, shop: sqlite3.Connection, kind: object, request_: object
 ) -> None:
+    store.kinds.ensure(Kind(name="crop", key="image"))
     write(store, shop, "r1")
     shop.execute("DELETE FROM sexton_outbox")
     insert = "INSERT INTO sexton_outbox (id, kind, request) VALUES ('bad', ?, ?)"
