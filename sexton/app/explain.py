@@ -7,6 +7,7 @@ import msgspec
 from sexton.core import retry
 from sexton.core.errors import UnknownKind
 from sexton.core.instant import Instant, iso
+from sexton.core.near import nearest
 from sexton.core.task import ABORTED, PENDING, RUNNING, Task
 from sexton.core.words import clock_of
 from sexton.store.kinds import Registered
@@ -39,15 +40,11 @@ def known(store: Store, name: str) -> Registered:
     """The kind as it is registered; raises UnknownKind with what comes near."""
     found = store.kinds.get(name)
     if found is None:
-        from difflib import get_close_matches  # noqa: PLC0415 -- only for a message
-
-        near = get_close_matches(name, [kind.kind.name for kind in store.kinds.all()], n=1)
+        near = nearest(name, [kind.kind.name for kind in store.kinds.all()])
         sync = "A new kind is registered by `sexton sync`, or by its first call."
         raise UnknownKind(
             f"the store knows no kind {name!r}",
-            hint=f"Did you mean {near[0]}? {sync}"
-            if near
-            else f"{sync} `sexton kinds` lists them.",
+            hint=f"Did you mean {near}? {sync}" if near else f"{sync} `sexton kinds` lists them.",
         )
     return found
 

@@ -83,7 +83,7 @@ class Payload:
         """The arguments of a row; raises PayloadError naming the field, also an unknown one."""
         try:
             value = msgspec.json.decode(text, type=self.struct, strict=True)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise PayloadError(f"{self._kind}: {error}") from error
         return {name: getattr(value, name) for name in self.names}
 

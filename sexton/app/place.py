@@ -13,6 +13,7 @@ import tomllib
 import msgspec
 
 from sexton.core.errors import ConfigurationError
+from sexton.core.near import nearest
 from sexton.core.notice import CommandTarget, HttpTarget, MailTarget
 from sexton.core.settings import Notify, Settings
 from sexton.store import path_of
@@ -108,9 +109,6 @@ def read_settings(path: str) -> Settings:
 
 def _nearest_setting(message: str) -> str:
     """The setting that comes near the unknown one which a message names, or ''."""
-    from difflib import get_close_matches  # noqa: PLC0415 -- only for a message
-
     unknown = re.search(r"unknown field `(.+?)`", message)
     known = [name for shape in SHAPES for name in shape.__struct_fields__]
-    near = get_close_matches(unknown[1], known, n=1) if unknown else []
-    return near[0] if near else ""
+    return nearest(unknown[1], known) if unknown else ""

@@ -29,6 +29,7 @@ from sexton.app.plan import Plan
 from sexton.app.task import Task
 from sexton.core.errors import DeclarationError, UnknownKind
 from sexton.core.kind import Kind
+from sexton.core.near import nearest
 from sexton.store import open_store, outbox, wake
 from sexton.store.store import Store
 from sexton.store.tasks import Asked, Request, refuse_unforced
@@ -198,10 +199,8 @@ class Sexton:
 
 
 def unknown_kind(name: str, known: Iterable[str]) -> UnknownKind:
-    from difflib import get_close_matches  # noqa: PLC0415 -- only for a message
-
-    near = get_close_matches(name, list(known), n=1)
-    hint = f"Did you mean {near[0]}?" if near else "`sexton kinds` lists them."
+    near = nearest(name, known)
+    hint = f"Did you mean {near}?" if near else "`sexton kinds` lists them."
     return UnknownKind(f"no kind is named {name!r}", hint=hint)
 
 

@@ -17,9 +17,10 @@ from typing import NamedTuple, TextIO
 from sexton import __version__
 from sexton.cli import INTERRUPTED
 from sexton.cli.say import Unsaid, say, say_no_more, warn
-from sexton.cli.words import Parser, nearest, refuse_unreadable
+from sexton.cli.words import Parser, refuse_unreadable
 from sexton.core import errors
 from sexton.core.errors import ConfigurationError, SextonError, UsageError
+from sexton.core.near import nearest
 
 
 class Entry(NamedTuple):

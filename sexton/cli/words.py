@@ -7,13 +7,13 @@ import re
 import shlex
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from difflib import SequenceMatcher, get_close_matches
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from sexton.core import duration
 from sexton.core.errors import DurationError, UsageError
 from sexton.core.instant import Instant, from_datetime, parse_iso
+from sexton.core.near import nearest
 
 ID_DIGITS_MAX = 18  # so that every id fits the store's 64-bit integers
 
@@ -38,17 +38,6 @@ class Parser(argparse.ArgumentParser):
         if "expected one argument" in message:
             return "A value that begins with '-' is written behind a '=', as --key=-x."
         return f"See {self.prog} --help."
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that comes near, or ''. Of equals one with the same letters, or initial."""
-
-    def nearness(one: str) -> tuple[float, bool, bool]:
-        same = SequenceMatcher(None, one, word).ratio()
-        return same, sorted(one) == sorted(word), one[:1] == word[:1]
-
-    near = max(get_close_matches(word, list(known)), key=nearness, default="")
-    return near if near != word else ""
 
 
 def zone(text: str) -> str:

@@ -136,8 +136,10 @@ def _renewed(house: House, claim: Claim) -> Iterator[Lease]:
                 answer = house.renew(claim)
             except SextonError:
                 continue  # the next round may reach the store; else the ledger's fence decides
-            if answer.abort_by or not answer.holds:
+            if answer.abort_by:
                 lease.why_end = "administrator"
+            elif not answer.holds:
+                lease.why_end = "lost"
 
     thread = threading.Thread(target=renew, name=f"sexton-lease-{claim.task}", daemon=True)
     thread.start()

@@ -107,6 +107,25 @@ def test_an_abort_ends_it_with_all_that_it_started(shop: Shop, here: Here) -> No
     assert not is_running_pid(int(shop.store.tasks.output(task.id).head))
 
 
+def test_what_somebody_else_settled_is_ended_and_blames_nobody(shop: Shop, here: Here) -> None:
+    class Settling:
+        """Keeps what it is told, and a sweep takes it for lost as soon as it has begun."""
+
+        def enter(self, claim: Claim, leader: str) -> bool:
+            held = shop.store.queue(here.owner).enter(claim, leader)
+            shop.store.sweeps.settle_lost(shop.store.tasks.get(claim.task), "no lease")
+            return held
+
+        def log(self, claim: Claim, output: Output) -> None: ...
+
+    outcome = call(here, "sleep 1000", journal=Settling())
+
+    assert outcome.code == "lost"
+    assert shop.ends()[0] == "Aborted/lost"
+    (late,) = shop.store.tasks.late(outcome.task or 0)
+    assert late[1].startswith("finished late as Aborted/lost")
+
+
 def test_its_deadline_is_the_stores_clock(shop: Shop, here: Here) -> None:
     kind = Kind(name="backup", family="command", key="", timeout_us=60_000_000)
 
