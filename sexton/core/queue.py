@@ -102,13 +102,23 @@ class Guard(Protocol):
 
 
 class Ledger(Protocol):
-    def open(self, claim: Claim, kind: Kind) -> int:
-        """The ledger's scope for this run; in doubt from now on is what dead claims began."""
+    """The ledger of one run of a plan: which effects began and which are done."""
 
-    def known(self, scope: int, key: str) -> str | None:
-        """The status of one item, or None."""
+    @property
+    def scope_name(self) -> str:
+        """What the keys of this run's items are distinct in."""
 
-    def advance(
-        self, claim: Claim, scope: int, ended: Sequence[Ended], wanted: Sequence[Wanted]
-    ) -> list[Begun]:
-        """Commit how items ended and which begin; raises Fenced if the claim no longer holds."""
+    def known(self, key: str) -> str | None:
+        """The status of an item that no attempt need come back to, or None."""
+
+    def advance(self, ended: Sequence[Ended], wanted: Sequence[Wanted]) -> list[Begun]:
+        """Commit how items ended and which begin now; an answer for each wanted one.
+
+        Raises Fenced if the claim no longer holds; then `ended` is kept as evidence.
+        """
+
+    def probed(self, item: Wanted, was_done: bool | None) -> Begun:
+        """Settle an item in doubt by what a probe saw; None: it could not tell."""
+
+    def keys(self) -> dict[str, str]:
+        """Every key that this scope knows, with its status."""

@@ -9,14 +9,15 @@ held back until all that runs has ended and is written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 from sexton.core.errors import Fenced, StoreError
 from sexton.core.item import Item
 from sexton.core.ledger import Begun, Ended, Wanted
+from sexton.core.queue import Ledger
 from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
 from sexton.work.effect import Effect, said
 
@@ -33,17 +34,6 @@ _KNOWN = {"Done": "before", "Rejected": "rejected before", "Parked": "parked", "
 _ENDED = {"Done": "done", "Failed": "failed", "Rejected": "rejected", "Unbegun": "unbegun"}
 _IN_ORDER = tuple(dict.fromkeys((*_ENDED.values(), *_KNOWN.values(), *_COUNTED.values(), "twice")))
 NOT_PLANNED_NAMED_MAX = 5
-
-
-class Ledger(Protocol):
-    """What serving needs of the ledger."""
-
-    @property
-    def scope_name(self) -> str: ...
-    def known(self, key: str) -> str | None: ...
-    def advance(self, ended: Sequence[Ended], wanted: Sequence[Wanted]) -> list[Begun]: ...
-    def probed(self, item: Wanted, was_done: bool | None) -> Begun: ...
-    def keys(self) -> dict[str, str]: ...
 
 
 class Serving:

@@ -53,11 +53,6 @@ UPDATE item SET status = 'Failed', tries = tries - 1, ended_at = :now, note = 'n
 WHERE scope = :scope AND key = :key AND status = 'Begun' AND task = :task
   AND EXISTS (SELECT 1 FROM task WHERE id = :task AND status = 'Running' AND claim = :nonce);
 
--- name: insert_skipped
-INSERT INTO item (scope, key, status, task, kind, begun_at, ended_at, note, tries)
-VALUES (:scope, :key, 'Skipped', :task, :kind, :now, :now, :note, 0)
-ON CONFLICT DO NOTHING;
-
 -- name: slot_of
 -- An item that is tried again fills the slot that it holds already.
 SELECT slot FROM slot
@@ -73,9 +68,6 @@ RETURNING slot;
 -- name: free_slot
 -- Only where the effect surely did not happen.
 DELETE FROM slot WHERE scope = :scope AND key = :key;
-
--- name: counts
-SELECT status, count(*) AS count FROM item WHERE scope = :scope GROUP BY status;
 
 -- name: failed
 -- What this task began and could not do. What an earlier one left is no longer asked for.
@@ -106,11 +98,6 @@ SELECT count(*) AS count FROM slot WHERE cap = :cap AND whom = :whom AND day = :
 SELECT 1 FROM slot JOIN scope ON scope.id = slot.scope
 WHERE scope.kind = :kind AND scope.name = :name AND slot.key = :key
   AND slot.cap = :cap AND slot.whom = :whom AND slot.day = :day;
-
--- name: doubtful
--- Items of this scope that a claim began which no longer runs.
-SELECT item.key, item.task FROM item JOIN task ON task.id = item.task
-WHERE item.scope = :scope AND item.status = 'Begun' AND task.status <> 'Running';
 
 -- name: list
 -- Entries of a kind, newest scope first. In doubt: parked, or begun by a claim that is dead.
@@ -170,6 +157,3 @@ RETURNING key;
 -- name: prune_slots
 -- Slots of days that are over: a calendar day's cap asks for no other day.
 DELETE FROM slot WHERE day < :day;
-
--- name: prune_slots_of
-DELETE FROM slot WHERE scope = :scope AND key = :key;
