@@ -55,11 +55,17 @@ def refuse_unforced(kind: Kind, request: Request) -> None:
 
 
 def _key_of(kind: Kind, request: Request) -> str | None:
-    """The request's key by the kind as it is now: whoever asked may know an older definition."""
+    """The request's key by the kind as it is now: whoever asked may know an older definition.
+
+    Raises UsageError for a payload that is no object of JSON, or has no such field.
+    """
+    try:
+        payload = msgspec.json.decode(request.payload, type=dict[str, object])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UsageError(f"{kind.name}: the payload is no object of JSON: {error}") from error
     if kind.is_guarded or not kind.key:
         return None if kind.is_guarded else kind.key
-    payload = msgspec.json.decode(request.payload)
-    if not isinstance(payload, dict) or kind.key not in payload:
+    if kind.key not in payload:
         raise UsageError(f"{kind.name}: the payload has no {kind.key}, which is its key")
     value = payload[kind.key]
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

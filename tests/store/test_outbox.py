@@ -152,6 +152,8 @@ def test_a_whole_page_of_unknown_kinds_holds_up_no_other(
         ("resize", '{"by": "\\ud800"}'),
         ("resize", '{"payload": ' + "[" * 100_000),
         ("crop", '{"payload": "' + "[" * 100_000 + '"}'),
+        ("resize", '{"payload": "no object"}'),
+        ("resize", '{"payload": "[1]"}'),
         ("resize", b"\xff{"),
         (b"\xff", "{}"),
         ("resize", 5),
