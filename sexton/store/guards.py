@@ -109,7 +109,7 @@ class StoreGuard:
         The period is the success that it follows, so the same index decides the race.
         """
         kind = known.kind
-        last = last_success(self._db, known, now)
+        last = last_success(self._db, kind, now)
         if last:
             ends = last.began_at + kind.min_gap_us
             if ends > now:

@@ -29,8 +29,6 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
     scheduled_to_at: Instant
     next_at: Instant | None
     gone_at: Instant | None
-    future_task: int | None
-    future_seen_at: Instant | None
 
     @property
     def schedule(self) -> Schedule:

@@ -14,6 +14,7 @@ from sexton.core.settings import Settings
 from sexton.core.task import ABORTED, ANY_TARGET, PENDING, Reason, Task
 from sexton.store import kinds, rows
 from sexton.store.gap import last_success
+from sexton.store.kinds import AHEAD_US
 from sexton.store.rows import GAVE_UP, MARK_SQL, SQL
 from sexton.store.sqlite import Database
 
@@ -155,12 +156,13 @@ class Rounds:
             witnesses += [self._db.all(SQL.asked_latest, {"now": now})[0]["at"]]
             last_at = max(witnesses)
             self._db.run(MARK_SQL.put, {"name": "tick", "now": now, "text": host})
-            if last_at <= now + STEP_BACK_US:
-                return None
-            self._mend_clock(now)
-            text = f"the clock went back from {iso(last_at)} to {iso(now)}"
-            rows.notice(self._db, f"clock:{last_at}", "clock", "", text, now)
-        return last_at - now
+            is_behind = last_at > now + STEP_BACK_US
+            if is_behind:
+                self._mend_clock(now)
+                text = f"the clock went back from {iso(last_at)} to {iso(now)}"
+                rows.notice(self._db, f"clock:{last_at}", "clock", "", text, now)
+            self._see_ahead(now)
+        return last_at - now if is_behind else None
 
     def _marked(self, name: str) -> Instant:
         """When this mark was set; 0 if it never was."""
@@ -168,6 +170,7 @@ class Rounds:
         return int(row["at"]) if row else 0
 
     def _mend_clock(self, now: Instant) -> None:
+        self._db.run(SQL.behind_ahead, {"now": now})
         self._db.run(SQL.dated_ahead, {"now": now})
         self._db.run(SQL.forget_ahead, {"now": now})
         self._db.run(MARK_SQL.not_ahead, {"now": now})
@@ -176,8 +179,13 @@ class Rounds:
             known = kinds.registered_of(row)
             if known.kind.has_schedule and known.gone_at is None:
                 self._mend_kind(known, now)
-            if known.kind.min_gap_us:
-                last_success(self._db, known, now)  # a success of the future is seen from now on
+
+    def _see_ahead(self, now: Instant) -> None:
+        """Note the successes of kinds with a gap that are dated later than the clock: a request
+        that waits for the end of the gap must not wait until that date comes true."""
+        for row in self._db.all(SQL.kinds_ahead, {"target": ANY_TARGET, "until": now + AHEAD_US}):
+            if kind := kinds.kind_of(self._db, row["name"]):
+                last_success(self._db, kind, now)
 
     def _mend_kind(self, known: kinds.Registered, now: Instant) -> None:
         newest = known.schedule.latest(min(known.anchor_at, now), now)

@@ -35,9 +35,10 @@ MARK_SQL = Queries("mark")
 NOTIFY_KIND = "sexton.notify"
 
 GAVE_UP = "gave up"  # the mark of the latest moment at which a period was given up
+FORCED = "forced:"
 AGAIN = "again:"
 # Periods that are no moment of a schedule: their items are distinct in the chain of attempts.
-RUN_PERIODS = ("after:", "forced:", AGAIN)
+RUN_PERIODS = ("after:", FORCED, AGAIN)
 
 _EMPTY: dict[str, Any] = {
     "period_at": None,
@@ -193,6 +194,8 @@ def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task
     if task.status == COMPLETE:
         parked = db.run(SQL.park_left, {"id": task.id, "kind": task.kind, "now": now})
         _tell_of_doubt(db, task, now, parked)
+        if kind and kind.min_gap_us and task.period.startswith(FORCED):
+            db.run(SQL.follow_forced, _key_of(task) | {"id": task.id})
         return task
     if kind is None:
         return task

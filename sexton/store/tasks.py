@@ -176,8 +176,7 @@ class Tasks:
         While one runs, a request waits behind it, as behind its success: it may have read the old
         state.
         """
-        known = kinds.get(self._db, kind.name)
-        last = last_success(self._db, known, now) if known else None
+        last = last_success(self._db, kind, now)
         period, began_at = (f"after:{last.task.id}", last.began_at) if last else ("after:0", None)
         chain = self._chain(kind, period)
         if chain and chain[-1].status == RUNNING:

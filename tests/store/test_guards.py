@@ -607,6 +607,167 @@ def test_after_a_success_in_the_future_the_gap_goes_on_from_what_came_since(
     assert isinstance(take(store, GAP), Taken)
 
 
+def test_a_request_older_than_a_success_in_the_future_is_a_success_like_any_other(
+    store: Store, clock: Clock
+) -> None:
+    at = store.now() + 3 * HOUR_US
+    older = store.tasks.enqueue(GAP, Request(at=at))
+    clock.travel(days=2)
+    finish(store, taken(store, GAP, force="by a wrong clock"))
+    clock.travel(days=-2)
+    store.rounds.mark_tick("host-a")
+    clock.travel(hours=21)
+    claim = store.queue(OWNER).claim(nonce())
+    assert claim is not None
+    assert claim.task == older.id
+    finish(store, claim)
+
+    clock.travel(minutes=1)
+    assert code(store, GAP) == "gap"
+    for days in (1, 30, 3000):
+        clock.travel(days=days)
+        finish(store, taken(store, GAP))
+
+
+def test_a_request_behind_a_run_that_the_future_ended_blocks_nothing(
+    store: Store, clock: Clock
+) -> None:
+    kind = msgspec.structs.replace(GAP, retry=retry.parse("1m x 3"))
+    queue = store.queue(OWNER)
+    first = taken(store, kind)
+    store.tasks.enqueue(kind, Request())
+    finish(store, first, FAILED)
+    clock.travel(days=2)
+    second = queue.claim(nonce())
+    assert second is not None
+    finish(store, second)
+    clock.travel(days=-2)
+    store.rounds.mark_tick("host-a")
+    clock.travel(hours=21)
+    third = queue.claim(nonce())
+    assert third is not None
+    finish(store, third)
+
+    clock.travel(days=1)
+    store.tasks.enqueue(kind, Request())
+    last = queue.claim(nonce())
+    assert last is not None
+    finish(store, last)
+    assert statuses(store) == ["Aborted/failed", "Complete", "Complete", "Complete"]
+
+
+def test_a_success_in_the_future_that_only_a_call_saw_holds_a_request_for_one_gap(
+    store: Store, clock: Clock
+) -> None:
+    clock.travel(days=30)
+    finish(store, taken(store, GAP))
+    clock.travel(days=-30)
+    store.tasks.enqueue(GAP, Request())
+    queue = store.queue(OWNER)
+
+    assert queue.claim(nonce()) is None
+    clock.travel(hours=20)
+    store.rounds.mark_tick("host-a")
+    assert queue.claim(nonce()) is not None
+
+
+def test_a_request_that_waits_when_a_call_comes_from_the_future_waits_for_one_gap(
+    store: Store, clock: Clock
+) -> None:
+    store.tasks.enqueue(GAP, Request(at=store.now() + HOUR_US))
+    clock.travel(days=30)
+    finish(store, taken(store, GAP, force="by a wrong clock"))
+    clock.travel(days=-30)
+    queue = store.queue(OWNER)
+
+    store.rounds.mark_tick("host-a")
+    clock.travel(hours=2)
+    assert queue.claim(nonce()) is None
+    clock.travel(hours=18)
+    assert queue.claim(nonce()) is not None
+
+
+def test_a_machine_that_wakes_in_the_past_runs_nothing_too_early_afterwards(
+    store: Store, clock: Clock
+) -> None:
+    finish(store, taken(store, GAP))
+    clock.travel(days=-365 * 20)
+    assert code(store, GAP) == "gap"
+
+    clock.travel(days=365 * 20, hours=1)
+
+    assert code(store, GAP) == "gap"
+    clock.travel(hours=19)
+    assert isinstance(take(store, GAP), Taken)
+
+
+def test_the_date_of_a_success_in_the_future_delays_nothing_when_it_comes(
+    store: Store, clock: Clock
+) -> None:
+    queue = store.queue(OWNER)
+    clock.travel(hours=50)
+    finish(store, taken(store, GAP))
+    clock.travel(hours=-50)
+    store.rounds.mark_tick("host-a")
+    for _ in range(2):
+        clock.travel(hours=20)
+        finish(store, taken(store, GAP))
+    clock.travel(hours=19)
+    store.tasks.enqueue(GAP, Request())
+
+    assert queue.claim(nonce()) is None
+    clock.travel(hours=1)
+    assert queue.claim(nonce()) is not None
+
+
+# --- requests behind a run ----------------------------------------------------------------------
+
+
+def test_a_second_request_behind_a_run_goes_on_as_its_next_attempt(store: Store) -> None:
+    first = taken(store, GAP)
+    withdrawn = store.tasks.enqueue(GAP, Request())
+    store.tasks.abort(withdrawn.id, "ann")
+    second = store.tasks.enqueue(GAP, Request())
+    finish(store, first, FAILED)
+
+    claim = store.queue(OWNER).claim(nonce())
+
+    assert claim is not None
+    assert (claim.task, claim.period, claim.attempt) == (second.id, "after:0", 2)
+    assert store.tasks.notices() == []
+
+
+def test_requests_before_and_after_a_forced_run_join(store: Store, clock: Clock) -> None:
+    finish(store, taken(store, GAP))
+    clock.travel(hours=1)
+    before = store.tasks.enqueue(GAP, Request(payload='{"n":1}'))
+    forced = taken(store, GAP, force="now")
+    finish(store, forced)
+    after = store.tasks.enqueue(GAP, Request(payload='{"n":2}'))
+
+    assert (after.id, after.is_new) == (before.id, False)
+    clock.travel(hours=19)
+    assert store.queue(OWNER).claim(nonce()) is None
+    clock.travel(hours=1)
+    claim = taken(store, GAP)
+    assert (claim.task, claim.period) == (before.id, f"after:{forced.task}")
+
+
+def test_an_attempt_that_goes_on_keeps_its_period_beside_a_forced_run(
+    store: Store, clock: Clock
+) -> None:
+    kind = msgspec.structs.replace(GAP, retry=retry.parse("1m x 3"))
+    first = taken(store, kind)
+    finish(store, first, FAILED)
+    finish(store, taken(store, kind, force="now"))
+    clock.travel(hours=21)
+
+    claim = store.queue(OWNER).claim(nonce())
+
+    assert claim is not None
+    assert (claim.period, claim.attempt, claim.root) == ("after:0", 2, first.task)
+
+
 # --- asked for ----------------------------------------------------------------------------------
 
 
@@ -657,12 +818,16 @@ def test_the_highest_priority_of_those_that_join_wins(store: Store) -> None:
 
 def test_requests_that_wait_join_and_lose_no_change(store: Store) -> None:
     now = store.now()
-    first = store.tasks.enqueue(JOINED, Request(key="", payload='"old"', at=now + 5, priority=7))
-    second = store.tasks.enqueue(JOINED, Request(key="", payload='"new"', at=now + 2, priority=1))
+    first = store.tasks.enqueue(
+        JOINED, Request(key="", payload='{"n":"old"}', at=now + 5, priority=7)
+    )
+    second = store.tasks.enqueue(
+        JOINED, Request(key="", payload='{"n":"new"}', at=now + 2, priority=1)
+    )
 
     assert (second.is_new, second.id) == (False, first.id)
     task = store.tasks.get(first.id)
-    assert (task.payload, task.due_at, task.priority) == ('"new"', now + 2, 7)
+    assert (task.payload, task.due_at, task.priority) == ('{"n":"new"}', now + 2, 7)
 
 
 def test_a_request_without_an_expiry_takes_it_from_the_one_it_joins(store: Store) -> None:
@@ -674,12 +839,12 @@ def test_a_request_without_an_expiry_takes_it_from_the_one_it_joins(store: Store
 
 def test_a_request_while_one_runs_waits_behind_it_once(store: Store) -> None:
     taken(store, JOINED, key="")
-    first = store.tasks.enqueue(JOINED, Request(key="", payload='"a"'))
-    second = store.tasks.enqueue(JOINED, Request(key="", payload='"b"'))
+    first = store.tasks.enqueue(JOINED, Request(key="", payload='{"n":"a"}'))
+    second = store.tasks.enqueue(JOINED, Request(key="", payload='{"n":"b"}'))
 
     assert first.id == second.id
     assert statuses(store) == ["Running", "Pending"]
-    assert store.tasks.get(first.id).payload == '"b"'
+    assert store.tasks.get(first.id).payload == '{"n":"b"}'
 
 
 def test_a_request_sent_again_is_obeyed_once(store: Store) -> None:

@@ -81,12 +81,12 @@ def test_retries_wait_their_delay_and_the_last_failure_alerts_once(
 def test_what_waits_behind_a_lost_task_is_its_next_attempt_and_no_alert(store: Store) -> None:
     plain = msgspec.structs.replace(JOINED, retry=retry.parse("1s x 3"))
     claim = taken(store, plain, key="")
-    store.tasks.enqueue(plain, Request(key="", payload='"newer"'))
+    store.tasks.enqueue(plain, Request(key="", payload='{"n":"newer"}'))
     finish(store, claim, FAILED)
 
     assert statuses(store) == ["Aborted/failed", "Pending"]
     assert store.tasks.notices() == []
-    assert store.tasks.newest(status="Pending")[0].payload == '"newer"'
+    assert store.tasks.newest(status="Pending")[0].payload == '{"n":"newer"}'
 
 
 def test_a_claim_that_never_begins_is_given_up_after_a_bound(store: Store) -> None:

@@ -51,10 +51,6 @@ UPDATE kind SET scheduled_to_at = :scheduled_to_at, anchor_at = min(anchor_at, :
     next_at = :next_at
 WHERE name = :name;
 
--- name: saw_future
-UPDATE kind SET future_task = :task, future_seen_at = :now
-WHERE name = :name;
-
 -- name: count_skip
 INSERT INTO skip (kind, target, period, code, count, last_at, last)
 VALUES (:kind, :target, :period, :code, 1, :now, :sentence)

@@ -149,6 +149,9 @@ DELETE FROM item WHERE (scope, key) IN (
                                                   AND success.started_at > last.started_at
                                                   AND success.started_at <= :now
                                                   AND success.period NOT LIKE 'again:%'
+                                                  AND NOT EXISTS (
+                                                      SELECT 1 FROM ahead
+                                                      WHERE ahead.task = success.id)
                                              ELSE success.period_at > last.period_at
                                                   AND success.period_at <= :now END))))
     LIMIT :limit)

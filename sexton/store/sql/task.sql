@@ -33,9 +33,19 @@ RETURNING *;
 
 -- name: follow_attempt
 -- The request that waits behind a run goes on waiting behind its next attempt.
-UPDATE task SET period = 'after:' || :next, due_at = max(due_at, :due_at)
+UPDATE task SET period = 'after:' || :next, due_at = max(due_at, :due_at),
+    attempt = 1, retry_of = NULL, root = id
 WHERE kind = :kind AND target = :target AND key = :key AND period = 'after:' || :id
-  AND status = 'Pending' AND attempt = 1;
+  AND status = 'Pending';
+
+-- name: follow_forced
+-- The request that waits for the gap after an earlier success waits for that after a forced one.
+-- An attempt that goes on where an earlier one stopped keeps its period.
+UPDATE OR IGNORE task SET period = 'after:' || :id, attempt = 1, retry_of = NULL, root = id
+WHERE kind = :kind AND target = :target AND key = :key AND period LIKE 'after:%'
+  AND status = 'Pending'
+  AND NOT EXISTS (SELECT 1 FROM task AS began
+                  WHERE began.root = task.root AND began.started_at IS NOT NULL);
 
 -- name: become_attempt
 -- The request that waited behind a run is the next attempt at its period, since that failed.
@@ -43,7 +53,7 @@ UPDATE task SET period = :period, attempt = :attempt, retry_of = :id, root = :ro
     due_at = CASE WHEN due_at = :after_due_at OR due_at = :after_start_at THEN :now
                   ELSE due_at END
 WHERE kind = :kind AND target = :target AND key = :key AND period = 'after:' || :id
-  AND status = 'Pending' AND attempt = 1;
+  AND status = 'Pending';
 
 -- name: pending_of_key
 SELECT * FROM task
@@ -60,25 +70,49 @@ ORDER BY attempt;
 SELECT * FROM task WHERE kind = :kind AND target = :target AND period_at IS NOT NULL
 ORDER BY period_at DESC, id DESC LIMIT 1;
 
+-- name: see_ahead
+-- A success that is dated later than :until, which is now or a little later, is seen so from now on.
+INSERT INTO ahead (task, seen_at)
+SELECT id, :now FROM task
+WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete'
+  AND started_at > :until AND period NOT LIKE 'again:%'
+ON CONFLICT DO NOTHING
+RETURNING task;
+
+-- name: kinds_ahead
+-- Kinds with a gap that have such a success which nobody has seen so yet.
+SELECT name FROM kind
+WHERE min_gap_us > 0
+  AND EXISTS (SELECT 1 FROM task
+              WHERE task.kind = kind.name AND task.target = :target AND task.key = ''
+                AND task.status = 'Complete' AND task.started_at > :until
+                AND task.period NOT LIKE 'again:%'
+                AND NOT EXISTS (SELECT 1 FROM ahead WHERE ahead.task = task.id));
+
+-- name: seen_too_late
+-- The clock by which it was seen was wrong as well.
+UPDATE ahead SET seen_at = :now WHERE seen_at > :until;
+
 -- name: last_success
--- The success that started last, of those that are newer than the last one dated in the future.
-SELECT * FROM task
-WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete' AND id > :after
-  AND period NOT LIKE 'again:%'
+-- The success that began last by its date, of those that are not dated ahead.
+SELECT id, started_at AS began_at FROM task
+WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete'
+  AND started_at <= :until AND period NOT LIKE 'again:%'
 ORDER BY started_at DESC, id DESC LIMIT 1;
+
+-- name: last_ahead
+-- Of those that are, the one that was seen last.
+SELECT task.id, ahead.seen_at AS began_at FROM ahead JOIN task ON task.id = ahead.task
+WHERE kind = :kind AND target = :target AND key = :key AND task.started_at > :until
+ORDER BY ahead.seen_at DESC, task.id DESC LIMIT 1;
 
 -- name: success_after
 -- The success whose period says that it followed this one, whatever the clock dated it.
-SELECT * FROM task
+SELECT task.id, CASE WHEN task.started_at <= :until THEN task.started_at
+                     ELSE coalesce(ahead.seen_at, :until) END AS began_at
+FROM task LEFT JOIN ahead ON ahead.task = task.id
 WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete'
   AND period = 'after:' || :id;
-
--- name: success_ahead
--- The newest success that is dated later than :until, which is now or a little later.
-SELECT * FROM task
-WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete'
-  AND started_at > :until AND id > :after AND period NOT LIKE 'again:%'
-ORDER BY id DESC LIMIT 1;
 
 -- name: periods_with_rows
 SELECT count(DISTINCT period) AS count FROM task
@@ -108,15 +142,20 @@ WHERE status = 'Pending' AND id = (
       AND NOT EXISTS (SELECT 1 FROM task AS runs
                       WHERE runs.lane = waits.lane AND runs.status = 'Running')
       -- What a person forced keeps no gap. What was sent back of an earlier run gives none, either.
+      -- One that another success followed gives none: only its date, which was wrong, says so.
       AND (kind.min_gap_us = 0 OR waits.period LIKE 'again:%' OR waits.period LIKE 'forced:%'
            OR NOT EXISTS (
-           SELECT 1 FROM task AS success
+           SELECT 1 FROM task AS success LEFT JOIN ahead ON ahead.task = success.id
            WHERE success.kind = waits.kind AND success.target = waits.target
              AND success.key = waits.key AND success.status = 'Complete'
              AND success.period NOT LIKE 'again:%'
-             AND success.started_at <= :now + :ahead_us
-             AND success.started_at > :now - kind.min_gap_us)
-           AND coalesce(kind.future_seen_at <= :now - kind.min_gap_us, TRUE))
+             AND success.started_at > :now - kind.min_gap_us
+             AND (success.started_at <= :now + :ahead_us
+                  OR ahead.seen_at > :now - kind.min_gap_us)
+             AND NOT EXISTS (SELECT 1 FROM task AS next
+                             WHERE next.kind = waits.kind AND next.target = waits.target
+                               AND next.key = waits.key AND next.status = 'Complete'
+                               AND next.period = 'after:' || success.id)))
       -- A request that came while another ran waits until that one's attempts are over.
       AND NOT EXISTS (SELECT 1 FROM task AS first
                       WHERE waits.period LIKE 'after:%' AND first.status IN ('Pending', 'Running')
@@ -212,6 +251,16 @@ SET due_at = min(due_at, :now + max(0, due_at - asked_at)),
     asked_at = min(asked_at, :now)
 WHERE status = 'Pending' AND asked_at > :now AND coalesce(period_at, 0) <= :now;
 
+-- name: behind_ahead
+-- Requests that wait for the gap after what a clock running ahead has dated.
+UPDATE task SET due_at = :now + first.gap_us
+FROM (SELECT began.id, began.due_at, began.started_at, kind.min_gap_us AS gap_us
+      FROM task AS began JOIN kind ON kind.name = began.kind
+      WHERE kind.min_gap_us > 0) AS first
+WHERE task.status = 'Pending' AND task.due_at > :now + first.gap_us
+  AND task.period LIKE 'after:%' AND first.id = CAST(substr(task.period, 7) AS INTEGER)
+  AND (task.due_at = first.due_at + first.gap_us OR task.due_at = first.started_at + first.gap_us);
+
 -- name: asked_latest
 -- What the clock showed to whoever asked for what waits, by two witnesses: the newest row, and the
 -- one that waits longest. A period that is yet to come may well have been asked for before it.
@@ -291,6 +340,8 @@ DELETE FROM task WHERE id IN (
                                   AND newer.started_at > coalesce(old.started_at, old.asked_at)
                                   AND newer.started_at <= :now
                                   AND newer.period NOT LIKE 'again:%'
+                                  AND NOT EXISTS (SELECT 1 FROM ahead
+                                                  WHERE ahead.task = newer.id)
                              ELSE newer.period_at > old.period_at AND newer.period_at <= :now END))
     ORDER BY old.id LIMIT :limit)
 RETURNING id;

@@ -20,9 +20,7 @@ CREATE TABLE kind (
     anchor_at       INTEGER NOT NULL,          -- first sight of this schedule: nothing before it is due
     scheduled_to_at INTEGER NOT NULL,          -- periods up to here have their rows
     next_at         INTEGER,                   -- when the next period falls due; NULL: no schedule
-    gone_at         INTEGER,                   -- the app no longer declares it
-    future_task     INTEGER,                   -- a success that was dated later than the clock ...
-    future_seen_at  INTEGER                    -- ... counts as dated when it was first seen
+    gone_at         INTEGER                    -- the app no longer declares it
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX kind_next ON kind (next_at) WHERE next_at IS NOT NULL AND gone_at IS NULL;
 
@@ -88,6 +86,13 @@ CREATE INDEX task_urgent ON task (priority DESC, due_at, id) WHERE status = 'Pen
 CREATE INDEX task_kind ON task (kind, target, id);
 CREATE INDEX task_root ON task (root);
 CREATE INDEX task_success ON task (kind, target, key, started_at) WHERE status = 'Complete';
+
+-- Successes that were dated later than the clock when somebody looked: for as long as they are,
+-- they count as dated then.
+CREATE TABLE ahead (
+    task    INTEGER PRIMARY KEY REFERENCES task (id) ON DELETE CASCADE,
+    seen_at INTEGER NOT NULL
+) STRICT;
 
 -- Nothing ever leaves a final state, and nothing goes back.
 CREATE TRIGGER task_final BEFORE UPDATE ON task
