@@ -31,6 +31,7 @@ from sexton.work.effect import said
 from sexton.work.guard import Run
 
 READ_BYTES_MAX = 1 << 20
+IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class Errand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,6 +122,8 @@ def _be_in(environ: Mapping[str, str]) -> None:
 def _become(command: Command, claim: Claim, place: Place) -> Result:
     """Become the program; its exit code is the report. Returns only if it cannot be started."""
     environ = environment(claim, place.store)
+    for number in IGNORED_BY_PYTHON:  # or a writer to a closed pipe would go on for ever
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execvpe(command.argv[0], command.argv, environ)  # noqa: S606 -- a fixed argv, no shell
     except OSError as error:

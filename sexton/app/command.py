@@ -64,7 +64,14 @@ class Command:
         return explain.status(self._app.store, self.name)
 
     def _call(self, force: str) -> Outcome[None]:
-        return call_program(self._app.here, self.kind, self.argv, force=force, tee=self._tee)
+        return call_program(
+            self._app.here,
+            self.kind,
+            self.argv,
+            cwd=self._app.place.directory,
+            force=force,
+            tee=self._tee,
+        )
 
 
 def call_program(
@@ -72,11 +79,15 @@ def call_program(
     kind: Kind,
     argv: Sequence[str],
     *,
+    cwd: str,
     force: str = "",
     tee: Callable[[bytes], None] = lambda _: None,
     stop: Callable[[], Reason] = lambda: "",
 ) -> Outcome[None]:
-    """Run a program through the guard, in the foreground; `stop` tells why it shall be ended."""
+    """Run a program through the guard, in the foreground, in the directory `cwd`.
+
+    `tee` gets its output; `stop` tells why it shall be ended.
+    """
     asked = Call(nonce=nonce(), key=kind.key, force=force, by=caller())
 
     def body(run: Run) -> tuple[Result, Any]:
@@ -84,7 +95,7 @@ def call_program(
             argv=argv,
             cookie=run.claim.nonce,
             env=environment(run.claim, here.store.url),
-            cwd=os.getcwd(),
+            cwd=cwd,
             limits=limits_of(kind),
         )
         result = run_program(

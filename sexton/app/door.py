@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from sexton.app.house import Here
+from sexton.app.place import Place
 from sexton.core.kind import Kind
 from sexton.store.store import Store
 from sexton.store.tasks import Asked, Request
@@ -22,6 +23,10 @@ class Declared(Protocol):
 
 class Door(Protocol):
     """The way from a declared kind to the store: `Sexton` is one."""
+
+    @property
+    def place(self) -> Place:
+        """Where the store is, and the settings."""
 
     @property
     def store(self) -> Store:

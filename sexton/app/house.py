@@ -14,6 +14,7 @@ from sexton.core.outcome import Outcome
 from sexton.core.queue import Renewed
 from sexton.core.task import Claim
 from sexton.store import open_store
+from sexton.store.connection import Unforked
 from sexton.store.guards import StoreGuard
 from sexton.store.store import Store
 from sexton.store.sweeps import Sweeps
@@ -53,8 +54,9 @@ class Here:
 
     def renew(self, claim: Claim) -> Renewed:
         """Hold a claim for another lease; for the renewing thread, on a connection of its own."""
-        again = open_store(self.store.url, self.store.settings)
-        try:
-            return again.guard(self.owner).renew(claim)
-        finally:
-            again.close()
+        with Unforked():  # the body may fork, as multiprocessing does, at any moment
+            again = open_store(self.store.url, self.store.settings)
+            try:
+                return again.guard(self.owner).renew(claim)
+            finally:
+                again.close()

@@ -158,9 +158,9 @@ class Sexton:
 
     def close(self) -> None:
         """Close this thread's connection; the next use opens a new one."""
-        if self._stores.store is not None:
-            self._stores.store.close()
-            self._stores.store = None
+        held, self._stores.store = self._stores.store, None  # forgotten before a signal can use it
+        if held is not None:
+            held.close()
 
     @contextmanager
     def on(self, store: str) -> Iterator[None]:

@@ -15,19 +15,18 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from sexton.app.attend import Beside, Starter, look_around
-from sexton.app.body import Errand, run_in
+from sexton.app.body import Errand
 from sexton.app.command import limits_of
 from sexton.app.house import Here
+from sexton.app.inline import Inline
 from sexton.app.place import Place
 from sexton.core.kind import Kind
-from sexton.core.task import ABORTED, Claim, Result
+from sexton.core.task import Claim
 from sexton.store.idle import has_changed
 from sexton.store.kinds import kind_of
 from sexton.store.store import Store
-from sexton.work.effect import said
 from sexton.work.ended import words_of
 from sexton.work.executor import Executor, Means, Tally
-from sexton.work.guard import Run, run_claimed
 from sexton.work.launch import Channel, Launch
 
 ROUNDS_MAX = 1000  # a chain that asks for itself without end is left to the next tick
@@ -77,11 +76,14 @@ def tick(
 
 def means(store: Store, place: Place) -> Means:
     """How this process runs a claim."""
+    place = home(store, place)
+    inline = Inline(store, place)
 
     def definition(claim: Claim) -> Kind:
-        return kind_of(store.db, claim.kind) or Kind(name=claim.kind)
-
-    place = home(store, place)
+        kind = kind_of(store.db, claim.kind) or Kind(name=claim.kind)
+        if kind.isolation == "inline" and not inline.is_current():
+            return msgspec.structs.replace(kind, isolation="process")
+        return kind
 
     def launch(claim: Claim, kind: Kind) -> Launch:
         errand = Errand(
@@ -101,28 +103,11 @@ def means(store: Store, place: Place) -> Means:
             takes=True,
         )
 
-    def body(run: Run) -> tuple[Result, None]:
-        return run_in(run.claim, place, run.stop), None
-
-    def inline(claim: Claim) -> Result:
-        here = Here(store)
-        if not here.guard().enter(claim):
-            return Result(status=ABORTED, reason="lost", outcome="settled before it began")
-        ours = os.getpid()
-        try:
-            return run_claimed(here, claim, body)[0]
-        # Foreign code: what it raises, SystemExit too, is recorded, and the tick goes on.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            return Result(status=ABORTED, reason="failed", outcome=said(error))
-        finally:
-            if os.getpid() != ours:  # a child that the body forked, and let return, is no tick
-                os._exit(0)
-
     settings = store.settings
     return Means(
         kind=definition,
         launch=launch,
-        inline=inline,
+        inline=inline.run,
         parallel=settings.parallel,
         lease_s=float(settings.lease_s),
         grace_s=float(settings.grace_s),

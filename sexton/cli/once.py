@@ -21,6 +21,7 @@ program's output goes to stderr then.
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 import msgspec
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
             Here(store),
             kind,
             args.argv,
+            cwd=os.getcwd(),
             force=(args.force or "").strip(),
             tee=tee_to(args.json),
             stop=stop_by(signals),

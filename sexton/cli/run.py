@@ -143,6 +143,7 @@ def _run_command(app: Sexton, declared: Command, args: argparse.Namespace) -> in
             app.here,
             declared.kind,
             declared.argv,
+            cwd=app.place.directory,
             force=(args.force or "").strip(),
             tee=tee_to(args.json),
             stop=stop_by(signals),

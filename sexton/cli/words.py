@@ -26,6 +26,16 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)  # type: ignore[arg-type] # argparse's own many options
 
+    def parse_args(self, words: list[str]) -> argparse.Namespace:  # type: ignore[override]
+        """As argparse's; a word that may be left out may also stand behind an option."""
+        try:
+            return super().parse_args(words)
+        except UsageError:
+            # argparse takes such a word for left out as soon as it meets an option.
+            if "--" in words:
+                raise
+            return self.parse_intermixed_args(words)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=self._hint(message))
 

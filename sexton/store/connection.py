@@ -42,6 +42,18 @@ os.register_at_fork(
 )
 
 
+class Unforked:
+    """`with Unforked():` no fork of another thread falls into the block, where it would find the
+    library at work, and no other thread opens or closes a connection meanwhile."""
+
+    def __enter__(self) -> None:
+        self._held = _opening
+        self._held.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._held.release()
+
+
 class Connection(apsw.Connection):
     """A connection that knows which process opened it, and which file."""
 

@@ -67,9 +67,10 @@ def put(db: Database, kind: Kind, now: Instant, *, is_sync: bool = False) -> Reg
     that ran ahead is seen anew: else it would stand still until that date comes true.
     """
     old = get(db, kind.name)
-    is_known = old is not None and old.gone_at is None and old.anchor_at <= now + AHEAD_US
-    if old and is_known and (old.kind == kind or not (is_sync or _may_change(db, old.kind))):
+    is_seen = old is not None and old.anchor_at <= now + AHEAD_US
+    if old and is_seen and (_is_same(old, kind) or not (is_sync or _may_change(db, old))):
         return old
+    is_known = is_seen and old is not None and old.gone_at is None
     same = old is not None and is_known and _timing(old.kind) == _timing(kind)
     since = _still_due(old, kind, now) if old and is_known else now
     following = schedule_of(kind, since).next(since) if kind.has_schedule else None
@@ -85,10 +86,15 @@ def put(db: Database, kind: Kind, now: Instant, *, is_sync: bool = False) -> Reg
     return registered_of(db.all(SQL.put, values)[0])
 
 
-def _may_change(db: Database, kind: Kind) -> bool:
-    """Whether a call may change a kind: it was not synced, or its sources were edited since."""
+def _is_same(old: Registered, kind: Kind) -> bool:
+    return old.gone_at is None and old.kind == kind
+
+
+def _may_change(db: Database, old: Registered) -> bool:
+    """Whether a call may change a kind, or bring one back that a sync found gone: it was not
+    synced, or its sources were edited since."""
     synced = {row["name"]: str(row["value"]) for row in db.all(SQL.synced)}
-    is_synced = kind.name in synced.get("kinds", "").split()
+    is_synced = old.gone_at is not None or old.kind.name in synced.get("kinds", "").split()
     return not is_synced or has_changed(synced.get("sources", ""))
 
 
@@ -120,11 +126,7 @@ class Kinds:
     def ensure(self, kind: Kind) -> Registered:
         """The kind as it is registered; a new or changed one is registered first."""
         old = get(self._db, kind.name)
-        if (
-            old
-            and old.gone_at is None
-            and (old.kind == kind or not _may_change(self._db, old.kind))
-        ):
+        if old and (_is_same(old, kind) or not _may_change(self._db, old)):
             return old
         with self._db.transaction():
             return put(self._db, kind, self._db.now())

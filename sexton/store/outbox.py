@@ -79,6 +79,10 @@ class Outboxes:
         if now_seen == seen:
             return 0
         total = after = 0
+        if not os.path.exists(path):
+            self._tell(path, "the file is not there")
+            self._saw(path, now_seen)
+            return 0
         try:
             with closing(_open(path)) as theirs:
                 while rows := _read(theirs, after):
@@ -93,9 +97,13 @@ class Outboxes:
         # What was left there, since no kind of that name is known, is looked for again when one is
         # registered, or when something changes there.
         if total == 0:
-            with self._db.transaction():
-                self._db.run(SQL.saw, {"path": path, "seen": now_seen})
+            self._saw(path, now_seen)
         return total
+
+    def _saw(self, path: str, seen: str) -> None:
+        """Remember that there is nothing to do until the files change."""
+        with self._db.transaction():
+            self._db.run(SQL.saw, {"path": path, "seen": seen})
 
     def _obey(self, rows: Iterable[tuple[int, str, str, str]]) -> list[int]:
         """Enqueue a batch in one transaction; return the numbers that are safe to delete there.
@@ -128,8 +136,6 @@ class Outboxes:
 
 
 def _open(path: str) -> sqlite3.Connection:
-    if not os.path.exists(path):
-        raise sqlite3.OperationalError("the file is not there")
     try:
         theirs = sqlite3.connect(path, timeout=WAIT_S)
     except sqlite3.Error as error:

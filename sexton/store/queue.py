@@ -130,10 +130,11 @@ class StoreQueue:
             return None
 
     def _with_items(self, claim: Claim, kind: Kind | None, result: Result) -> Result:
-        """A program that ended well and left items to be tried again is not complete."""
-        if kind is None or kind.family not in {"once", "command"} or not result.is_ok:
+        """What ended well and left items to try again is not complete; a plan says so itself."""
+        if kind is None or kind.family == "plan" or not result.is_ok:
             return result
-        at: dict[str, Any] = {"kind": kind.name, "task": claim.task}
+        at: dict[str, Any] = {"kind": kind.name, "target": claim.target, "key": claim.key}
+        at["task"] = claim.task
         at["name"] = rows.scope_of(self._db, kind, claim)
         failed = self._db.all(LEDGER_SQL.failed, at)[0]["count"]
         if not failed:

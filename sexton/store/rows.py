@@ -192,8 +192,8 @@ def expire(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task | 
 def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task:
     """Ask for the next attempt of an Aborted task, or give the alert; the row itself is final."""
     if task.status == COMPLETE:
-        parked = db.run(SQL.park_left, {"id": task.id, "kind": task.kind, "now": now})
-        _tell_of_doubt(db, task, now, parked)
+        db.run(SQL.park_left, {"id": task.id, "kind": task.kind, "now": now})
+        _tell_of_doubt(db, task, now)
         if kind and kind.min_gap_us and task.period.startswith(FORCED):
             db.run(SQL.follow_forced, _key_of(task) | {"id": task.id})
         return task
@@ -211,14 +211,18 @@ def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task
     return task
 
 
-def _tell_of_doubt(db: Database, task: Task, now: Instant, parked: int) -> None:
-    """Tell once for a chain that it is Complete but for items that a person has to settle."""
-    parked += int(msgspec.json.decode(task.counts).get("parked", 0))
-    if parked:
+def _tell_of_doubt(db: Database, task: Task, now: Instant) -> None:
+    """Tell once for a chain that it is Complete but for items that a person has to settle.
+
+    Those that its own attempts left, or that it found in a wider scope and parked.
+    """
+    left = db.all(SQL.doubts_of_chain, {"kind": task.kind, "root": task.root})[0]["count"]
+    doubts = max(left, int(msgspec.json.decode(task.counts).get("parked", 0)))
+    if doubts:
         about = f"period {task.period}" if task.period else f"task {task.root}"
         text = (
-            f"{task.kind}: {about} is Complete, and {parked} of its items"
-            f" {'is' if parked == 1 else 'are'} in doubt:"
+            f"{task.kind}: {about} is Complete, and {doubts} of its items"
+            f" {'is' if doubts == 1 else 'are'} in doubt:"
             f" sexton items {task.kind} --in-doubt"
         )
         notice(db, f"in doubt:{task.root}", "in doubt", task.kind, text, now, task.id)

@@ -11,6 +11,7 @@ from sexton.core.ledger import Cap
 from sexton.core.settings import Settings
 from sexton.core.task import ANY_TARGET, Claim
 from sexton.store import migrate
+from sexton.store.connection import Unforked
 from sexton.store.guards import StoreGuard
 from sexton.store.kinds import Kinds
 from sexton.store.kv import KeyValue
@@ -111,13 +112,14 @@ def open_sqlite(path: str, settings: Settings | None = None) -> Store:
             hint="Run `sexton init` once, in the directory of sexton.toml; or set SEXTON_STORE.",
         )
     refuse_network(path)
-    db = Database(path)
-    try:
-        migrate.refuse_replaced(db)
-        migrate.check(db)
-    except BaseException:
-        db.close()
-        raise
+    with Unforked():
+        db = Database(path)
+        try:
+            migrate.refuse_replaced(db)
+            migrate.check(db)
+        except BaseException:
+            db.close()
+            raise
     return Store(db, settings)
 
 

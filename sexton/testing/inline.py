@@ -49,7 +49,8 @@ def _means(app: Sexton, here: Here) -> Means:
 
 
 def _run(app: Sexton, here: Here, claim: Claim) -> Result:
-    here.guard().enter(claim)
+    if not here.guard().enter(claim):
+        return Result(status=ABORTED, reason="lost", outcome="settled before it began")
     try:
         declared = app[claim.kind]
         if not isinstance(declared, Task):
@@ -60,5 +61,6 @@ def _run(app: Sexton, here: Here, claim: Claim) -> Result:
             return served(run)[0], None
 
         return run_claimed(here, claim, body)[0]
-    except Exception as error:  # noqa: BLE001 -- the user's function: recorded, as a tick does
+    # The user's function: recorded, as a tick does.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         return Result(status=ABORTED, reason="failed", outcome=said(error))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
@@ -27,6 +28,8 @@ from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
 from sexton.work import sweep
 from sexton.work.effect import refuse_unrun, said
 from sexton.work.owner import Owner
+
+LATE_SHARE = 0.5  # of a lease that was not renewed, after which it is not left to the thread
 
 
 class House(Protocol):
@@ -110,6 +113,7 @@ def run_claimed(house: House, claim: Claim, body: Body) -> tuple[Result, Any]:
     with _renewed(house, claim) as lease:
 
         def stop() -> Reason:
+            lease.renew_if_late()
             now = house.now()
             if claim.expires_at is not None and now >= claim.expires_at:
                 return "expired"
@@ -119,27 +123,42 @@ def run_claimed(house: House, claim: Claim, body: Body) -> tuple[Result, Any]:
 
 
 class Lease:
-    """What the renewing thread learned: why to end ('' = go on)."""
+    """A claim's lease, as a direct call holds it. `why_end`: why to end ('' = go on)."""
 
-    why_end: Reason = ""
+    def __init__(self, house: House, claim: Claim) -> None:
+        self.why_end: Reason = ""
+        self._house = house
+        self._claim = claim
+        self._renewed_s = time.monotonic()
+
+    def renew(self) -> None:
+        """Hold it for another while, and learn whether to end."""
+        try:
+            answer = self._house.renew(self._claim)
+        except SextonError:
+            return  # the next round may reach the store; else the ledger's fence decides
+        self._renewed_s = time.monotonic()
+        if answer.abort_by:
+            self.why_end = "administrator"
+        elif not answer.holds:
+            self.why_end = "lost"
+
+    def renew_if_late(self) -> None:
+        """As `renew`, where the thread that should have done it was kept from running: asked
+        before each item."""
+        if time.monotonic() - self._renewed_s > self._house.lease_s * LATE_SHARE:
+            self.renew()
 
 
 @contextmanager
 def _renewed(house: House, claim: Claim) -> Iterator[Lease]:
     """Renew the lease from a thread of its own, until the block ends."""
     over = threading.Event()
-    lease = Lease()
+    lease = Lease(house, claim)
 
     def renew() -> None:
         while not over.wait(house.lease_s / 3):
-            try:
-                answer = house.renew(claim)
-            except SextonError:
-                continue  # the next round may reach the store; else the ledger's fence decides
-            if answer.abort_by:
-                lease.why_end = "administrator"
-            elif not answer.holds:
-                lease.why_end = "lost"
+            lease.renew()
 
     thread = threading.Thread(target=renew, name=f"sexton-lease-{claim.task}", daemon=True)
     thread.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from tests.app.body_kit import ask, last, output
 from tests.app.shop import Shop
@@ -266,3 +267,42 @@ def test_a_command_called_directly_passes_its_output_on_and_is_guarded(shop: Sho
     assert "done: " in first.stdout
     assert "skipped: the last success" in second.stdout
     assert output(shop, "backup") == b"saved\n"
+
+
+def test_a_command_finds_the_same_surroundings_whoever_starts_it(
+    shop: Shop, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    shop.declare(
+        """
+        app.command("look", argv=["sh", "-c", "pwd; grep SigIgn /proc/self/status"])
+        """
+    )
+    ask(shop, "look")
+    shop.sexton("tick", cwd=shop.directory)
+    by_a_tick = output(shop, "look")
+    settings = {"SEXTON_SETTINGS": str(shop.file("sexton.toml"))}
+    done = shop.sexton("run", "look", cwd=elsewhere, env=settings)
+
+    assert by_a_tick.decode() == f"{shop.directory}\nSigIgn:\t{0:016x}\n"
+    assert done.returncode == 0, done.stderr
+    assert output(shop, "look") == by_a_tick
+
+
+def test_a_function_whose_program_left_items_to_be_tried_again_is_not_complete(
+    shop: Shop,
+) -> None:
+    shop.declare(
+        """
+        import subprocess
+
+        @app.task(retry="1s x 3")
+        def letters() -> None:
+            script = "sexton item begin a && sexton item failed a"
+            subprocess.run(["sh", "-c", script], check=False)
+        """
+    )
+    ask(shop, "letters")
+    shop.sexton("tick")
+
+    assert shop.ends("letters") == ["Aborted/failed", "Pending"]

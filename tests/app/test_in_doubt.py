@@ -167,3 +167,36 @@ def test_a_preview_says_what_caps_gaps_and_policies_would_leave(shop: Shop, app:
     assert "the last success" in seldom.plan().skipped
     assert retried.plan().keys == ["a", "b"]
     assert app.store.tasks.newest() == rows
+
+
+def test_an_item_in_doubt_that_its_cap_holds_back_is_told_of(shop: Shop, app: Sexton) -> None:
+    @app.plan(schedule="30 23 * * *")
+    def letters() -> list[dict[str, str]]:
+        return [{"id": "ann"}]
+
+    @letters.each(key="id", cap="1/day per id in mail", in_doubt="retry")
+    def send(_: dict[str, str]) -> None:
+        os._exit(7)
+
+    @app.plan(min_gap="1h")
+    def offers() -> list[dict[str, str]]:
+        return [{"id": "ann"}]
+
+    @offers.each(key="id", cap="1/day per id in mail")
+    def offer(thing: dict[str, str]) -> None: ...
+
+    shop.store.kinds.ensure(letters.kind)
+    shop.travel(hours=23, minutes=30)
+    pid = os.fork()
+    if pid == 0:
+        letters()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    shop.travel(minutes=35)
+    assert offers().counts["done"] == 1
+
+    outcome = letters()
+
+    (told,) = shop.store.tasks.notices("letters")
+    assert (outcome.code, outcome.counts["capped"]) == ("done", 1)
+    assert "1 of its items is in doubt" in told["text"]

@@ -60,3 +60,13 @@ def test_a_moment_may_be_written_with_z(typed: Type) -> None:
     typed("kv", "set", "key", '[{"$datetime":"2026-11-22T07:30:00Z"}]')
 
     assert typed("kv", "get", "key").out == '[{"$datetime":"2026-11-22T07:30:00+00:00"}]\n'
+
+
+def test_a_word_that_may_be_left_out_may_stand_behind_an_option(typed: Type) -> None:
+    typed("kv", "set", "b1", "1")
+    listed = typed("kv", "list", "--json", "b")
+    asked = typed("enqueue", "resize", "--json", "image=a.png")
+
+    assert [item["key"] for item in json.loads(listed.out)["items"]] == ["b1"]
+    assert (listed.code, asked.code) == (0, 0)
+    assert typed("kv", "list", "--jsn", "b").code == 2

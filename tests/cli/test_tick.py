@@ -371,3 +371,45 @@ def test_after_a_tick_the_ping_is_sent_by_another_process(shop: Shop) -> None:
     assert pinged.wait(WAIT_S)
     server.shutdown()
     server.server_close()
+
+
+INLINE = """
+from __future__ import annotations
+
+from sexton import Sexton
+
+app = Sexton()
+
+
+def say(word: str) -> None:
+    with open("quick.began", "w") as pipe:
+        pipe.write(word)
+
+
+@app.task(isolation="inline")
+def one() -> None:
+    say("old")
+"""
+
+
+def test_a_tick_that_lingers_runs_inline_what_a_deploy_has_changed(shop: Shop) -> None:
+    source = shop.directory / f"{shop.module}.py"
+    source.write_text(INLINE)
+    assert shop.type("sync").returncode == 0
+    with started(shop, "tick", "--for", "10m") as tick:
+        shop.type("enqueue", "one")
+        assert heard(shop, "quick.began") == "old"
+
+        more = '@app.task(isolation="inline")\ndef two() -> None:\n    say("two")\n'
+        source.write_text(f"{INLINE.replace('old', 'newer')}\n\n{more}")
+        assert shop.type("sync").returncode == 0
+        for kind, word in (("one", "newer"), ("two", "two")):
+            shop.type("enqueue", kind)
+            assert heard(shop, "quick.began") == word
+        tick.send_signal(signal.SIGTERM)
+        tick.communicate(timeout=WAIT_S)
+
+    store = shop.store()
+    ends = {task.status for task in store.tasks.newest()}
+    store.close()
+    assert ends == {"Complete"}

@@ -145,6 +145,23 @@ def test_a_process_of_an_older_release_changes_no_kind(store: Store, clock: Cloc
     assert store.kinds.ensure(DAILY).kind == DAILY
 
 
+def test_a_process_of_an_older_release_brings_no_kind_back(store: Store, clock: Clock) -> None:
+    source = Path(store.db.path).with_name("tasks.py")
+    source.write_text("the newer release")
+    store.kinds.sync([DAILY])
+    store.kinds.sync([])
+    found = source.stat()
+    store.meta.put(sources=f"{found.st_mtime_ns} {found.st_size} {source}")
+
+    assert code(store, DAILY) == "not due"
+    assert store.kinds.ensure(DAILY).gone_at is not None
+    clock.travel(days=2)
+    assert store.rounds.schedule() == []
+
+    source.write_text("a release that has it again")
+    assert store.kinds.ensure(DAILY).gone_at is None
+
+
 def test_a_schedule_first_seen_in_the_future_is_seen_anew(store: Store, clock: Clock) -> None:
     clock.travel(days=3650)
     store.kinds.ensure(DAILY)

@@ -11,7 +11,7 @@ import pytest
 
 from sexton.core.errors import UsageError
 from sexton.core.kind import Kind
-from sexton.store import outbox
+from sexton.store import idle, outbox
 from sexton.store.store import Store
 from sexton.store.tasks import Request
 from tests.store.kit import ASKED, DAILY, JOINED, statuses
@@ -217,6 +217,23 @@ def test_a_database_that_is_gone_is_told_once_and_stops_no_other(
     assert store.outboxes.drain() == 0
     assert len(store.tasks.notices()) == 1
     assert not (tmp_path / "a-gone.db").exists()
+    store.tasks.abort(1, "ann")
+    assert idle.is_quiet(store.db)
+
+
+def test_a_database_that_comes_back_is_read_again(
+    store: Store, shop: sqlite3.Connection, tmp_path: Path
+) -> None:
+    write(store, shop, "r1")
+    shop.commit()
+    shop.close()
+    file = Path(store.db.all("SELECT path FROM outbox")[0]["path"])
+    file.rename(tmp_path / "away.db")
+    assert store.outboxes.drain() == 0
+
+    (tmp_path / "away.db").rename(file)
+
+    assert store.outboxes.drain() == 1
 
 
 def test_the_store_itself_is_refused_as_a_callers_database(store: Store) -> None:

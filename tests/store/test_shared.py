@@ -163,3 +163,21 @@ def test_a_child_forked_while_a_thread_is_at_work_in_the_store_is_told_so(
         "StoreError 75: this process was forked while another thread was at work"
     )
     assert in_a_child(lambda: open_store(shop.url).url) == shop.url
+
+
+def test_no_fork_falls_into_the_opening_of_a_store(shop: Shop) -> None:
+    over = threading.Event()
+
+    def open_and_close() -> None:
+        while not over.is_set():
+            open_store(shop.url).close()
+
+    threads = [threading.Thread(target=open_and_close) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    said = [in_a_child(lambda: open_store(shop.url).url) for _ in range(50)]
+    over.set()
+    for thread in threads:
+        thread.join()
+
+    assert set(said) == {shop.url}

@@ -62,6 +62,14 @@ def test_a_tick_runs_a_period_that_fell_due(sexton_app, sexton_clock, sexton_out
     assert tick(sexton_app).complete == 1
     assert tick(sexton_app).complete == 0
     assert sexton_outbox.recipients == tasks.PEOPLE
+
+
+def test_a_tick_outlives_a_task_that_leaves(sexton_app, monkeypatch):
+    monkeypatch.setattr(tasks.resize, "function", lambda **_: sys.exit(3))
+    tasks.resize.enqueue("a.png")
+
+    assert tick(sexton_app).aborted == 1
+    assert sexton_app.store.tasks.newest()[0].outcome == "SystemExit: 3"
 """
 
 FRESH = """
@@ -200,7 +208,7 @@ def test_the_app_is_found(sexton_app):
 
 
 def test_the_clock_travels_through_the_store(project: pytest.Pytester) -> None:
-    passes(project, CLOCK, passed=6)
+    passes(project, CLOCK, passed=7)
 
 
 def test_every_test_has_a_store_of_its_own_and_leaves_the_app_as_it_was(

@@ -14,8 +14,8 @@ from sexton.app.house import Here
 from sexton.core.errors import Fenced, StoreError
 from sexton.core.kind import Kind
 from sexton.core.outcome import Outcome
-from sexton.core.queue import Call
-from sexton.core.task import COMPLETE, Reason, Result
+from sexton.core.queue import Call, Renewed
+from sexton.core.task import COMPLETE, Claim, Reason, Result
 from sexton.store.guards import StoreGuard
 from sexton.work import guard
 from sexton.work.guard import Body, Run
@@ -191,3 +191,36 @@ def test_an_end_that_cannot_be_written_is_told_and_not_forgotten(
     # The lease has lapsed: it may have happened, and is tried once more.
     assert again.code == "done"
     assert shop.ends() == ["Aborted/lost", "Complete"]
+
+
+def test_a_lease_that_its_thread_could_not_renew_is_renewed_before_an_item(
+    shop: Shop, due: Kind
+) -> None:
+    over = threading.Event()
+    renewed: list[str] = []
+
+    class Slow(Here):
+        """A place whose other threads are kept from running."""
+
+        def renew(self, claim: Claim) -> Renewed:
+            if threading.current_thread() is not threading.main_thread():
+                over.wait(BOUND_S)
+            renewed.append(threading.current_thread().name)
+            return super().renew(claim)
+
+    slow = Slow(shop.store)
+    slow.lease_s = 0.03
+
+    def body(run: Run) -> tuple[Result, None]:
+        for _ in range(int(BOUND_S / 0.001)):
+            assert run.stop() == ""
+            if renewed:
+                break
+            threading.Event().wait(0.001)
+        over.set()
+        return DONE, None
+
+    outcome = call(slow, due, body)
+
+    assert outcome.code == "done"
+    assert renewed[0] == threading.main_thread().name

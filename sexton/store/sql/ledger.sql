@@ -72,7 +72,8 @@ DELETE FROM slot WHERE scope = :scope AND key = :key;
 -- name: failed
 -- What this task began and could not do. What an earlier one left is no longer asked for.
 SELECT count(*) AS count FROM item JOIN scope ON scope.id = item.scope
-WHERE scope.kind = :kind AND scope.name = :name AND item.status = 'Failed' AND item.task = :task;
+WHERE scope.kind = :kind AND scope.target = :target AND scope.key = :key AND scope.name = :name
+  AND item.status = 'Failed' AND item.task = :task;
 
 -- name: keys
 SELECT key, status FROM item WHERE scope = :scope;

@@ -216,6 +216,12 @@ UPDATE item INDEXED BY item_open SET status = 'Parked', ended_at = :now,
     note = 'in doubt: begun by task ' || :id || ', which completed without ending it'
 WHERE kind = :kind AND status IN ('Begun', 'Parked') AND status = 'Begun' AND task = :id;
 
+-- name: doubts_of_chain
+-- How many items the attempts of a chain left in doubt. Read through item_open, as above.
+SELECT count(*) AS count FROM item INDEXED BY item_open JOIN task ON task.id = item.task
+WHERE item.kind = :kind AND item.status IN ('Begun', 'Parked') AND task.root = :root
+  AND (item.status = 'Parked' OR task.status <> 'Running');
+
 -- name: ask_abort
 UPDATE task SET abort_by = :by WHERE id = :id AND status = 'Running' AND abort_by = ''
 RETURNING *;
