@@ -129,7 +129,8 @@ def _zsh_words(branch: Branch) -> list[str]:
         words += [_single(f"{name}[{_bare(option.help)}]{values}") for name in option.names]
     for position in branch.positions:
         values = _zsh_values(position.choices, position.is_kind)
-        words.append(_single(f"*:{position.metavar}:{values}"))
+        many = "*" if position.is_repeated else ""
+        words.append(_single(f"{many}:{_bare(position.metavar)}:{values}"))
     return words
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import errno
 import importlib
 import io
+import json
 import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple, TextIO
+
+import msgspec
 
 from sexton import __version__
 from sexton.cli import INTERRUPTED
@@ -84,6 +87,14 @@ def _answered(words: list[str]) -> int:
     except OSError as error:
         warn(f"sexton: {error}")
         return errors.STORE_UNREACHABLE
+    except (msgspec.DecodeError, json.JSONDecodeError) as error:  # damage that SQLite cannot see
+        tell(
+            ConfigurationError(
+                f"a value in the store cannot be read: {error}",
+                hint="`sexton check` names the row; restore a backup of `sexton backup`.",
+            )
+        )
+        return errors.CONFIGURATION
     except UnicodeEncodeError as error:  # a path of bytes that are no text: SQLite takes none
         warn(f"sexton: {error.object!r} is not valid UTF-8")
         return errors.CONFIGURATION

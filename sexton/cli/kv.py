@@ -22,7 +22,7 @@ import json
 from typing import Any
 
 from sexton.cli.opened import opened
-from sexton.cli.say import one_line, say, say_json, table, warn
+from sexton.cli.say import put, safe_json, say, say_json, table, warn
 from sexton.core import errors, value
 from sexton.core.errors import UsageError
 from sexton.store.kv import checked
@@ -72,7 +72,7 @@ def _get(store: Store, args: argparse.Namespace) -> int:
     if args.json:
         say_json({"key": args.key, "value": json.loads(text), "version": version})
     else:
-        say(one_line(text))
+        put(safe_json(text))
     return errors.DONE
 
 

@@ -27,12 +27,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     path = path_of(places.find().store)
-    if not os.path.exists(path):
-        migrate.refuse_vanished(path)
+    migrate.refuse_vanished(path)
+    if not os.path.exists(path) or os.path.getsize(path) == 0:
         raise ConfigurationError(f"there is no store at {path}", hint="Run `sexton init` once.")
     refuse_network(path)
     db = Database(path)
     try:
+        migrate.refuse_replaced(db)
         applied = migrate.migrate(db)
     finally:
         db.close()

@@ -42,7 +42,7 @@ class Asked(NamedTuple):
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", nargs="?", metavar="KIND", default="", help="the kind's name")
     add_words(parser)
-    parser.add_argument("--after", default="", metavar="MOMENT", help="ISO 8601; now if not given")
+    parser.add_argument("--after", metavar="MOMENT", help="ISO 8601; now if not given")
     read_count = within(1, COUNT_MAX)
     parser.add_argument(
         "-n", "--count", type=read_count, default=5, metavar="N", help="how many (5)"
@@ -89,7 +89,7 @@ def _of_words(args: argparse.Namespace) -> Asked:
 
 
 def _after(args: argparse.Namespace, zone: str, now: Instant) -> Instant:
-    return moment(args.after, zone) if args.after else now
+    return now if args.after is None else moment(args.after, zone)
 
 
 def _now() -> Instant:

@@ -6,6 +6,7 @@ that act instead of showing are written as escapes, in text and in JSON.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import shutil
@@ -68,10 +69,18 @@ def say_json(value: Any) -> None:
 
 
 def as_json(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if text.isprintable():
+    return safe_json(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def safe_json(text: str) -> str:
+    """JSON text with escapes for what may act on a terminal, or has no place on this stdout."""
+    is_narrow = codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"
+    if text.isprintable() and (text.isascii() or not is_narrow):
         return text
-    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in text)
+    return "".join(
+        sign if sign.isprintable() and (sign.isascii() or not is_narrow) else json.dumps(sign)[1:-1]
+        for sign in text
+    )
 
 
 def warn(text: str) -> None:

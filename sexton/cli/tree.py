@@ -16,6 +16,7 @@ class Word(NamedTuple):
     help: str
     choices: list[str]
     takes_value: bool
+    is_repeated: bool
     is_kind: bool
     is_required: bool
 
@@ -59,6 +60,7 @@ def _word(action: argparse.Action) -> Word:
         help=action.help or "",
         choices=choices,
         takes_value=takes_value,
+        is_repeated=action.nargs == "*",
         is_kind=action.dest == "kind",
         is_required=action.required,
     )

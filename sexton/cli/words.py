@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
+from sexton.cli.say import put
 from sexton.core import duration
 from sexton.core.errors import DurationError, UsageError
 from sexton.core.instant import Instant, from_datetime, parse_iso
@@ -35,6 +36,10 @@ class Parser(argparse.ArgumentParser):
             if "--" in words:
                 raise
             return self.parse_intermixed_args(words)
+
+    def _print_message(self, message: str, _: object = None) -> None:
+        """As argparse's, which is silent about a full disk behind stdout."""
+        put(message, end="")
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=self._hint(message))

@@ -81,7 +81,7 @@ class HttpTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     timeout_s: Seconds = 10
 
     def __post_init__(self) -> None:
-        _check_url(self.url)
+        check_url(self.url)
 
     def __repr__(self) -> str:
         return f"HttpTarget(url='{self.place}/…', timeout_s={self.timeout_s})"
@@ -125,7 +125,8 @@ class MailTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 Target = CommandTarget | HttpTarget | MailTarget
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Raise ValueError for what no request can be sent to."""
     scheme, separator, rest = url.partition("://")
     if scheme.lower() not in {"http", "https"} or not separator or rest[:1] in {"", "/", "?", "#"}:
         raise ValueError("a url starts with https:// (or http://) and a host")

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from sexton.core.notice import CommandTarget, HttpTarget, MailTarget
+from sexton.core.notice import CommandTarget, HttpTarget, MailTarget, check_url
 
 SECOND_US = 1_000_000
 
@@ -47,6 +47,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keep_days: Annotated[int, Meta(ge=1, le=36500)] = 400
     ping_url: Annotated[str, Meta(max_length=2000)] = ""
     notify: Notify = Notify()
+
+    def __post_init__(self) -> None:
+        if self.ping_url:
+            try:
+                check_url(self.ping_url)
+            except ValueError as error:
+                raise ValueError(f"ping_url: {error}") from None
 
     @property
     def lease_us(self) -> int:

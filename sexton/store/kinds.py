@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from sexton.core import kind as kinds
 from sexton.core import schedule as schedules
+from sexton.core.errors import SchemaError
 from sexton.core.instant import MINUTE_US, Instant
 from sexton.core.kind import Kind
 from sexton.core.schedule import Schedule
@@ -42,13 +44,27 @@ def schedule_of(kind: Kind, anchor_at: Instant) -> Schedule:
 
 
 def registered_of(row: Row) -> Registered:
+    """Raises SchemaError for a definition that is none."""
     columns = {name: row[name] for name in Registered.__struct_fields__ if name != "kind"}
-    return Registered(kind=kinds.decode(row["definition"]), **columns)
+    try:
+        return Registered(kind=kinds.decode(row["definition"]), **columns)
+    except msgspec.DecodeError as error:
+        raise SchemaError(
+            f"the definition of the kind {row['name']} in the store cannot be read: {error}",
+            hint="`sexton sync` writes it anew; `sexton check` looks for more.",
+        ) from error
 
 
 def get(db: Database, name: str) -> Registered | None:
     row = db.one(SQL.get, {"name": name})
     return registered_of(row) if row else None
+
+
+def _synced(db: Database, name: str) -> Registered | None:
+    """As `get`, but what cannot be read is taken for new: a sync writes it anew."""
+    with suppress(SchemaError):
+        return get(db, name)
+    return None
 
 
 def kind_of(db: Database, name: str) -> Kind | None:
@@ -66,7 +82,7 @@ def put(db: Database, kind: Kind, now: Instant, *, is_sync: bool = False) -> Reg
     which still runs an older release: it changes nothing. A kind that was first seen by a clock
     that ran ahead is seen anew: else it would stand still until that date comes true.
     """
-    old = get(db, kind.name)
+    old = _synced(db, kind.name) if is_sync else get(db, kind.name)
     is_seen = old is not None and old.anchor_at <= now + AHEAD_US
     if old and is_seen and (_is_same(old, kind) or not (is_sync or _may_change(db, old))):
         return old
@@ -109,6 +125,17 @@ def _still_due(old: Registered, kind: Kind, now: Instant) -> Instant:
     return due.due_at - 1
 
 
+def unreadable(db: Database) -> list[str]:
+    """The kinds whose definition cannot be read, one sentence each."""
+    problems = []
+    for row in db.all(SQL.all):
+        try:
+            registered_of(row)
+        except SchemaError as error:
+            problems.append(str(error))
+    return problems
+
+
 def _timing(kind: Kind) -> tuple[str, str, int]:
     return (kind.schedule, kind.tz, kind.every_us)
 
@@ -138,7 +165,7 @@ class Kinds:
         now = self._db.now()
         added, changed = [], []
         with self._db.transaction():
-            before = {known.kind.name: known for known in self.all()}
+            before = {row["name"]: _synced(self._db, row["name"]) for row in self._db.all(SQL.all)}
             for kind in [*declared, NOTIFY]:
                 old = before.get(kind.name)
                 if old is None or old.gone_at is not None:
@@ -148,11 +175,10 @@ class Kinds:
                 put(self._db, kind, now, is_sync=True)
             names = {kind.name for kind in declared} | {NOTIFY.name}
             gone = [
-                known.kind.name
-                for known in before.values()
-                if known.kind.name not in names
-                and known.gone_at is None
-                and known.kind.family != "once"
+                name
+                for name, known in before.items()
+                if name not in names
+                and (known is None or (known.gone_at is None and known.kind.family != "once"))
             ]
             for name in gone:
                 self._db.run(SQL.gone, {"name": name, "now": now})

@@ -10,6 +10,8 @@ import os
 import uuid
 from hashlib import sha256
 
+import apsw
+
 from sexton.core.errors import SchemaError, StoreMissing
 from sexton.store.sqlite import APPLICATION_ID, NEWEST, Database
 
@@ -36,6 +38,27 @@ def edited(db: Database) -> list[str]:
         for row in db.all(_APPLIED)
         if digests.get(row["number"]) != row["sha256"]
     ]
+
+
+def altered(db: Database) -> list[str]:
+    """What of the schema is missing, or is not as the steps make it, one sentence each: a promise
+    is only kept by the index or trigger that makes it."""
+    model = apsw.Connection(":memory:")
+    try:
+        model.execute(_RECORDS)
+        for _, _, sql in steps():
+            model.execute(sql)
+        wanted = list(model.execute(_SCHEMA))
+    finally:
+        model.close()
+    found = {row["name"]: row["sql"] for row in db.all(_SCHEMA)}
+    problems = []
+    for kind, name, sql in wanted:
+        if name not in found:
+            problems.append(f"the {kind} {name} is missing: its promise is not kept")
+        elif found[name] != sql:
+            problems.append(f"the {kind} {name} is not as it was made: its promise may not be kept")
+    return problems
 
 
 def check(db: Database) -> None:
@@ -90,6 +113,7 @@ def migrate(db: Database) -> list[str]:
     return applied
 
 
+_SCHEMA = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 _APPLIED = "SELECT number, name, sha256 FROM migration ORDER BY number"
 _RECORDS = """
 CREATE TABLE migration (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sexton.core import guard as judge
-from sexton.core.errors import ScheduleError
+from sexton.core.errors import ScheduleError, SchemaError
 from sexton.core.guard import Round
 from sexton.core.instant import Instant, iso
 from sexton.core.kind import Kind
@@ -37,7 +37,7 @@ class Rounds:
         for row in due:
             try:
                 asked += self._schedule(row["name"])
-            except (ScheduleError, msgspec.ValidationError) as error:
+            except (ScheduleError, SchemaError) as error:
                 self._tell(row["name"], str(error))
         return asked
 

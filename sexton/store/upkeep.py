@@ -9,8 +9,7 @@ from tempfile import mkstemp
 import apsw
 
 from sexton.core.errors import ConfigurationError, StoreError
-from sexton.store import migrate
-from sexton.store.kinds import SQL as KIND_SQL
+from sexton.store import kinds, migrate
 from sexton.store.ledger import SQL as LEDGER_SQL
 from sexton.store.rows import NOTICE_SQL
 from sexton.store.rows import SQL as TASK_SQL
@@ -44,7 +43,8 @@ class Upkeep:
             ]
             for name in CHECK_SQL.names:
                 problems += [row["problem"] for row in self._db.all(getattr(CHECK_SQL, name))]
-            problems += migrate.edited(self._db)
+            problems += migrate.edited(self._db) + migrate.altered(self._db)
+            problems += kinds.unreadable(self._db)
         return problems
 
     def backup(self, path: str) -> int:
@@ -113,7 +113,7 @@ class Upkeep:
             "requests": self._batches(TASK_SQL.prune_requests, before),
         }
         with self._db.transaction():
-            pruned["skips"] = self._db.run(KIND_SQL.prune_skips, {"before": before})
+            pruned["skips"] = self._db.run(kinds.SQL.prune_skips, {"before": before})
             pruned["notices"] = self._db.run(NOTICE_SQL.prune, {"before": before})
         return pruned
 

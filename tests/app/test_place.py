@@ -148,6 +148,7 @@ def test_the_app_is_found_in_the_environment_before_the_settings(
         ('lease_s = "60"', "lease_s"),
         ("leese_s = 60", "leese_s"),
         ("parallel = 0", "parallel"),
+        ('ping_url = "hc.example.org/ping"', "ping_url: a url starts with https://"),
         ("lease_s = ", "is not valid TOML"),
         ('app = "\\xff"', "is not valid TOML"),
         ('[notify.http]\nurl = "ftp://x"', "notify"),

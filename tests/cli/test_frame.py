@@ -488,3 +488,29 @@ def test_help_is_printed_without_importing_the_store() -> None:
     )
 
     assert told.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["tick", "--help"], ["--version"]])
+def test_help_that_cannot_be_written_is_said_too(shop: Shop, words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        told = subprocess.run(
+            shop.line(*words),
+            cwd=shop.directory,
+            env=shop.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=WAIT_S,
+            check=False,
+        )
+
+    assert (told.returncode, "cannot be written" in told.stderr) == (1, True)
+
+
+def test_json_is_json_whatever_the_terminal_can_show(shop: Shop) -> None:
+    shop.type("kv", "set", "e", '"Þ😀"', env={"PYTHONIOENCODING": "utf-8"})
+    for narrow in ("ascii", "iso8859-9"):
+        env = {"PYTHONIOENCODING": narrow}
+        for words in (["kv", "get", "e"], ["kv", "get", "e", "--json"]):
+            told = json.loads(shop.type(*words, env=env).stdout)
+            assert (told if isinstance(told, str) else told["value"]) == "Þ😀"

@@ -8,10 +8,11 @@ import sqlite3
 from pathlib import Path
 
 import apsw
+import pytest
 
 from sexton.store import open_store
 from tests.cli.conftest import Type
-from tests.cli.shop import Shop
+from tests.cli.shop import Shop, open_shop
 
 
 def test_init_makes_what_a_first_tick_needs_and_twice_is_once(tmp_path: Path) -> None:
@@ -58,15 +59,57 @@ def test_sync_says_what_is_new_changed_and_gone(shop: Shop) -> None:
     assert "publish" in shop.type("kinds", "--names", "--all").stdout
 
 
-def test_migrate_makes_an_empty_file_a_store_and_then_has_nothing_to_do(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, "tasks")
-    assert shop.type("migrate").returncode == 78
-    (tmp_path / "sexton.db").touch()
-
-    assert shop.type("tasks").returncode == 78
-    assert shop.json("migrate") == {"applied": ["0001_one_machine"]}
+def test_migrate_makes_no_store_and_leaves_one_that_is_up_to_date(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path)
     assert shop.type("migrate").stdout == "the store is up to date\n"
-    assert shop.type("tasks").stdout == "no tasks\n"
+    assert shop.json("migrate") == {"applied": []}
+
+    file = shop.directory / "sexton.db"
+    file.write_bytes(b"")
+    emptied = shop.type("migrate")
+    (shop.directory / "sexton.db.made").unlink()
+    new = shop.type("migrate")
+
+    assert (emptied.returncode, new.returncode) == (78, 78)
+    assert "was made before and has been emptied" in emptied.stderr
+    assert "there is no store at" in new.stderr
+    assert file.read_bytes() == b""
+
+
+DAMAGE = {
+    "UPDATE kind SET definition = '{' WHERE name = 'resize'": "kind resize in the store cannot",
+    "UPDATE kv SET value = '{'": "the key k has a value that is no JSON",
+    "UPDATE task SET owner = '{'": "task 1 has a owner that is no JSON",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_that_sqlite_cannot_see_is_named_and_nothing_falls_over_it(
+    tmp_path: Path, damage: str
+) -> None:
+    shop = open_shop(tmp_path)
+    shop.type("sync")
+    shop.type("kv", "set", "k", "1")
+    shop.type("enqueue", "resize", "image=a.png")
+    raw = apsw.Connection(str(shop.directory / "sexton.db"))
+    raw.execute(damage)
+    raw.close()
+
+    checked = shop.type("check")
+    told = [shop.type(*words.split()) for words in EVERYTHING]
+
+    assert checked.returncode == 1
+    assert DAMAGE[damage] in checked.stdout
+    assert [one.stderr for one in told if "Traceback" in one.stderr] == []
+    assert shop.type("sync").returncode == 0
+    if "kind" in damage:
+        assert shop.type("check").returncode == 0
+
+
+EVERYTHING = [
+    "tick", "kinds", "why resize", "items resize", "next nightly", "lint", "doctor", "show 1",
+    "tasks --json", "kv get k --json", "kv get k", "kv list --json",
+]  # fmt: skip
 
 
 def test_migrate_leaves_the_database_of_another_program_alone(tmp_path: Path) -> None:

@@ -88,6 +88,17 @@ def test_other_shells_are_told_every_command_and_every_option(typed: Type, shell
                 assert (name if shell == "zsh" else f"-l {name[2:]}") in script or len(name) == 2
 
 
+def test_zsh_is_told_of_one_place_at_most_that_takes_many_words(typed: Type) -> None:
+    script = typed("completion", "zsh").out
+    cases = [line for line in script.splitlines() if "_arguments" in line]
+
+    assert len(cases) == len(COMMANDS)
+    assert max(line.count("'*:") for line in cases) == 1
+    assert [line.split(")")[0].strip() for line in cases if "'*:" in line] == [
+        "run", "enqueue", "once",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_help_fits_a_terminal_of_80_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")

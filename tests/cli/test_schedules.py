@@ -55,6 +55,7 @@ def test_each_language_of_schedules_is_read(
         (["--every=-5m"], "negative"),
         (["--schedule", "@daily", "--every", "5m"], "not allowed with"),
         (["--schedule", "@daily", "--after", "soon"], "'soon' is not a moment"),
+        (["--schedule", "@daily", "--after", ""], "'' is not a moment"),
     ],
 )
 @pytest.mark.parametrize("command", ["next", "lint"])

@@ -487,7 +487,15 @@ BROKEN = {
         " ('k', '2', '', 'l', 'Running', '', 1, 2, NULL, 0, 0, 1, NULL, 2, 'd')",
     ],
     "the index task_attempt is missing": ["DROP INDEX task_attempt"],
-    "the index task_final is missing": ["DROP TRIGGER task_final"],
+    "the trigger task_final is missing": ["DROP TRIGGER task_final"],
+    "the index task_once_a_period is not as it was made": [
+        "DROP INDEX task_once_a_period",
+        "CREATE INDEX task_once_a_period ON task (target, kind, key, period)",
+    ],
+    "item ann of k is Begun by task 7, which is not there": [
+        "INSERT INTO scope (kind, target, key, name) VALUES ('k', 'any', '', 'p')",
+        ITEM + "(1, 'ann', 'Begun', 7, 'k', 0, NULL)",
+    ],
     "is Complete with times that do not fit": [
         "PRAGMA ignore_check_constraints = ON",
         TASK + "('k', '', '', 'l', 'Complete', '', 1, 1, NULL, 0, 0, 1, NULL, NULL, '')",

@@ -18,14 +18,6 @@ GROUP BY target, kind, key HAVING count(*) > 1;
 SELECT 'lane of ' || min(kind) || ' has ' || count(*) || ' Running rows' AS problem
 FROM task WHERE status = 'Running' GROUP BY lane HAVING count(*) > 1;
 
--- name: promises_gone
-SELECT 'the index ' || name || ' is missing: its promise is not kept' AS problem
-FROM (SELECT 'task_once_a_period' AS name UNION ALL SELECT 'task_attempt'
-      UNION ALL SELECT 'task_one_waits' UNION ALL SELECT 'task_one_runs'
-      UNION ALL SELECT 'task_final' UNION ALL SELECT 'task_never_back'
-      UNION ALL SELECT 'task_never_skips' UNION ALL SELECT 'task_kept') AS wanted
-WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE sqlite_schema.name = wanted.name);
-
 -- name: ended_without_end
 SELECT 'task ' || id || ' is ' || status || ' with times that do not fit' AS problem
 FROM task
@@ -53,3 +45,20 @@ WHERE item.status = 'Begun' AND task.status = 'Complete';
 -- name: slot_beyond_end
 SELECT 'cap ' || cap || ' has slots for item ' || key || ' that the ledger does not know' AS problem
 FROM slot WHERE NOT EXISTS (SELECT 1 FROM item WHERE item.scope = slot.scope AND item.key = slot.key);
+
+-- name: begun_by_nobody
+SELECT 'item ' || key || ' of ' || kind || ' is Begun by task ' || task || ', which is not there'
+    AS problem
+FROM item WHERE status = 'Begun' AND NOT EXISTS (SELECT 1 FROM task WHERE task.id = item.task);
+
+-- name: task_unreadable
+SELECT 'task ' || id || ' has a ' || name || ' that is no JSON' AS problem
+FROM (SELECT id, 'payload' AS name, payload AS text FROM task
+      UNION ALL SELECT id, 'counts', counts FROM task
+      UNION ALL SELECT id, 'owner', owner FROM task WHERE owner <> ''
+      UNION ALL SELECT id, 'leader', leader FROM task WHERE leader <> '') AS held
+WHERE NOT json_valid(text);
+
+-- name: value_unreadable
+SELECT 'the key ' || key || ' has a value that is no JSON' AS problem
+FROM kv WHERE NOT json_valid(value);
