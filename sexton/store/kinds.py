@@ -9,7 +9,7 @@ import msgspec
 
 from sexton.core import kind as kinds
 from sexton.core import schedule as schedules
-from sexton.core.errors import SchemaError
+from sexton.core.errors import ScheduleError, SchemaError
 from sexton.core.instant import MINUTE_US, Instant
 from sexton.core.kind import Kind
 from sexton.core.schedule import Schedule
@@ -119,7 +119,10 @@ def _still_due(old: Registered, kind: Kind, now: Instant) -> Instant:
     under the old one, that no tick has asked for yet, and that the new one names as well."""
     if old.next_at is None or old.next_at > now or not kind.has_schedule:
         return now
-    due = old.schedule.latest(old.scheduled_to_at, now)
+    try:
+        due = old.schedule.latest(old.scheduled_to_at, now)
+    except ScheduleError:  # what no version of ours wrote names no moments
+        return now
     if due is None or schedule_of(kind, now).latest(due.due_at - 1, due.due_at) != due:
         return now
     return due.due_at - 1

@@ -7,13 +7,27 @@ import pytest
 from sexton.core.errors import ValueRefused
 from sexton.store.store import Store
 
+INSERT = "INSERT INTO kv (key, value, version, changed_at) VALUES (:key, :value, 1, 0)"
+
+
+def text_of(store: Store, key: str) -> str:
+    found = store.kv.get(key)
+    assert found is not None
+    return found[0]
+
+
+def version_of(store: Store, key: str) -> int:
+    found = store.kv.get(key)
+    assert found is not None
+    return found[1]
+
 
 def test_a_value_is_set_changed_and_forgotten(store: Store) -> None:
     assert store.kv.get("a") is None
     store.kv.put("a", "1")
     store.kv.put("a", "2")
 
-    assert store.kv.get("a") == ("2", 2)
+    assert text_of(store, "a") == "2"
     assert store.kv.delete("a")
     assert not store.kv.delete("a")
     assert store.kv.get("a") is None
@@ -22,18 +36,29 @@ def test_a_value_is_set_changed_and_forgotten(store: Store) -> None:
 def test_a_value_is_replaced_only_as_it_was_read(store: Store) -> None:
     assert store.kv.replace("a", "1", None)
     assert not store.kv.replace("a", "2", None)
-    assert store.kv.replace("a", "2", 1)
-    assert not store.kv.replace("a", "3", 1)
-    assert not store.kv.replace("b", "3", 1)
+    first = version_of(store, "a")
+    assert store.kv.replace("a", "2", first)
+    assert not store.kv.replace("a", "3", first)
+    assert not store.kv.replace("b", "3", first)
 
-    assert store.kv.get("a") == ("2", 2)
+    assert text_of(store, "a") == "2"
+
+
+def test_a_key_that_was_forgotten_and_set_anew_is_not_what_was_read(store: Store) -> None:
+    store.kv.put("a", "1")
+    first = version_of(store, "a")
+    store.kv.delete("a")
+    store.kv.put("a", "2")
+
+    assert not store.kv.replace("a", "3", first)
+    assert text_of(store, "a") == "2"
 
 
 def test_keys_are_listed_by_prefix_in_order_over_many_pages(store: Store) -> None:
     with store.db.transaction():
         for number in range(1201):
             values = {"key": f"user:{number:05}", "value": str(number)}
-            store.db.run("INSERT INTO kv (key, value, changed_at) VALUES (:key, :value, 0)", values)
+            store.db.run(INSERT, values)
     for key in ("user", "use", "user;", "User:1", "zebra"):
         store.kv.put(key, "0")
 

@@ -181,9 +181,9 @@ def test_a_kind_that_is_gone_asks_for_nothing_until_it_is_declared_again(
     assert [task.period for task in store.rounds.schedule()] == ["2026-03-02T18:00"]
 
 
-def test_one_kinds_trouble_is_not_anothers(store: Store, clock: Clock) -> None:
-    for name in ("a", "b", "c"):
-        store.kinds.ensure(msgspec.structs.replace(HOURLY, name=name))
+def test_one_kinds_trouble_is_not_anothers_and_a_sync_mends_it(store: Store, clock: Clock) -> None:
+    kinds = [msgspec.structs.replace(HOURLY, name=name) for name in ("a", "b", "c")]
+    store.kinds.sync(kinds)
     store.db.run("UPDATE kind SET definition = replace(definition, '0 *', '99 *') WHERE name = 'b'")
     store.db.run('UPDATE kind SET definition = \'{"name":"a","new":1}\' WHERE name = \'a\'')
     clock.travel(hours=1)
@@ -191,6 +191,11 @@ def test_one_kinds_trouble_is_not_anothers(store: Store, clock: Clock) -> None:
     assert [task.kind for task in store.rounds.schedule()] == ["c"]
     assert store.rounds.schedule() == []
     assert [notice["kind"] for notice in store.tasks.notices()] == ["b", "a"]
+    assert [name for name in store.upkeep.check() if "kind a" in name]
+
+    store.kinds.sync(kinds)
+    clock.travel(hours=1)
+    assert sorted(task.kind for task in store.rounds.schedule()) == ["a", "b", "c"]
 
 
 # --- expiry -------------------------------------------------------------------------------------

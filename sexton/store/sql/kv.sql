@@ -2,12 +2,16 @@
 SELECT value, version FROM kv WHERE key = :key;
 
 -- name: put
-INSERT INTO kv (key, value, changed_at) VALUES (:key, :value, :now)
+-- The versions of a key begin at random: one that was forgotten and set anew is not taken for what
+-- it was, by whoever read it before.
+INSERT INTO kv (key, value, version, changed_at)
+VALUES (:key, :value, 1 + abs(random() % 9007199254740000), :now)
 ON CONFLICT (key) DO UPDATE SET value = :value, version = version + 1, changed_at = :now;
 
 -- name: insert
 -- Set a key that is not there. No row back: somebody else has set it.
-INSERT INTO kv (key, value, changed_at) VALUES (:key, :value, :now)
+INSERT INTO kv (key, value, version, changed_at)
+VALUES (:key, :value, 1 + abs(random() % 9007199254740000), :now)
 ON CONFLICT (key) DO NOTHING RETURNING version;
 
 -- name: replace

@@ -187,7 +187,7 @@ CREATE TABLE outbox (
 CREATE TABLE kv (
     key        TEXT PRIMARY KEY,
     value      TEXT NOT NULL,
-    version    INTEGER NOT NULL DEFAULT 1,
+    version    INTEGER NOT NULL,               -- another with each change
     changed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
