@@ -34,11 +34,12 @@ class Machine:
 
 def look(directory: str) -> Machine:
     """This machine, and the file system that the stores lie on."""
+    kernel = platform.release().partition("-")[0]
     return Machine(
         date=datetime.now(UTC).date().isoformat(),
         processor=_field("/proc/cpuinfo", "model name", ":") or platform.machine(),
         cores=len(os.sched_getaffinity(0)),
-        system=f"{_field('/etc/os-release', 'PRETTY_NAME', '=')}, Linux {platform.release()}",
+        system=f"{_field('/etc/os-release', 'PRETTY_NAME', '=')}, Linux {kernel}",
         python=platform.python_version(),
         sqlite=apsw.sqlite_lib_version(),
         file_system=file_system_of(os.path.realpath(directory), "/proc/self/mounts"),

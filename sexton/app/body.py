@@ -155,12 +155,7 @@ class Stop:
     def __call__(self) -> Reason:
         if self._store is None:
             self._store = open_store(self._place.store, self._place.settings)
-        now = self._store.now()
-        if self._claim.expires_at is not None and now >= self._claim.expires_at:
-            return "expired"
-        if now >= self._claim.deadline_at:
-            return "timed out"
-        return "lost" if self._is_asked else ""
+        return self._claim.why_stop(self._store.now()) or ("lost" if self._is_asked else "")
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

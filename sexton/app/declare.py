@@ -11,7 +11,15 @@ from typing import Any, Literal, TypedDict
 from sexton.core import duration, retry
 from sexton.core import schedule as schedules
 from sexton.core.errors import DeclarationError, SextonError
-from sexton.core.kind import CATCH_UP_MAX, CatchUp, Family, Isolation, Kind, Limits
+from sexton.core.kind import (
+    CATCH_UP_MAX,
+    OUTPUT_BYTES_MAX,
+    CatchUp,
+    Family,
+    Isolation,
+    Kind,
+    Limits,
+)
 
 Length = str | timedelta
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
@@ -96,7 +104,7 @@ def _kind_of(
         key=options.get("key"),
         lane=options.get("lane", ""),
         priority=options.get("priority", 0),
-        output_bytes_max=options.get("output_bytes_max", 1 << 20),
+        output_bytes_max=options.get("output_bytes_max", OUTPUT_BYTES_MAX),
         limits=options.get("limits", Limits()),
         ends_with_reboot=options.get("ends_with_reboot", False),
         **more,

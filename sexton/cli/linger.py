@@ -19,6 +19,7 @@ from sexton.cli.idle import send_ping
 from sexton.cli.say import one_line, warn
 from sexton.cli.signals import Signals
 from sexton.core.errors import StoreError, StoreMissing
+from sexton.core.instant import SECOND_US
 from sexton.store import idle
 from sexton.store.store import Store
 from sexton.work.wait import Touches
@@ -26,7 +27,6 @@ from sexton.work.wait import Touches
 POLL_S = 3.0
 TROUBLES_MAX = 1000  # how many are kept for --json
 MARK_S = 60.0  # at least so often a pass is marked, so that doctor and the ping see it
-SECOND_US = 1_000_000
 
 
 class Front(Starter):
@@ -99,9 +99,8 @@ def linger(store: Store, place: Place, front: Front, *, is_endless: bool) -> Tic
     Endless, it also outlives a store that does not answer for a while: it says so, and goes on.
     """
     total, said = Ticked(), ""
-    file = _file_of(store)
     while True:
-        if file is None or _file_of(store) != file:
+        if not store.is_current:
             raise StoreMissing(
                 f"the store {store.db.path} was moved away or replaced", hint="Start this anew."
             )
@@ -118,15 +117,6 @@ def linger(store: Store, place: Place, front: Front, *, is_endless: bool) -> Tic
         said = ticked.sync_error
         if _rest(store, front):
             return total
-
-
-def _file_of(store: Store) -> tuple[int, int] | None:
-    """Device and inode of the store: a connection goes on with a file that has lost its name."""
-    try:
-        found = os.stat(store.db.path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _rest(store: Store, front: Front) -> bool:

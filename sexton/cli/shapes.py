@@ -10,12 +10,11 @@ from typing import Any
 
 from sexton.cli.say import stamp
 from sexton.core import retry
+from sexton.core.instant import SECOND_US
 from sexton.core.kind import Kind
 from sexton.core.ledger import Entry
 from sexton.core.task import Task
 from sexton.store.kinds import Registered
-
-SECOND_US = 1_000_000
 
 
 def task_shape(task: Task) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sexton.core.instant import Instant
 from sexton.core.kind import LATE_US, Kind
 from sexton.core.outcome import Code
 from sexton.core.schedule import Period, Schedule
-from sexton.core.task import COMPLETE, PENDING, RUNNING, Task
+from sexton.core.task import COMPLETE, PENDING, RUNNING, Status, Task
 
 
 class Begin(msgspec.Struct, frozen=True):
@@ -77,16 +77,20 @@ def expires_at(kind: Kind, schedule: Schedule, period: Period) -> Instant | None
 
 def judge(kind: Kind, chain: Sequence[Task], expires: Instant | None, now: Instant) -> Verdict:
     """What a call may do, given all attempts of its period, oldest first."""
-    for code, status in (("complete", COMPLETE), ("running", RUNNING)):
-        for task in chain:
-            if task.status == status:
-                return Skip("complete" if code == "complete" else "running", task)
-    waiting = next((task for task in chain if task.status == PENDING), None)
+    complete, running, waiting = (_first(chain, it) for it in (COMPLETE, RUNNING, PENDING))
+    if complete:
+        return Skip("complete", complete)
+    if running:
+        return Skip("running", running)
     if expires is not None and expires <= now:
         return Expire(waiting) if waiting or not chain else Skip("expired", chain[-1])
     if waiting:
         return Adopt(waiting)
     return _after(kind, chain[-1]) if chain else Begin(1, 0, None)
+
+
+def _first(chain: Sequence[Task], status: Status) -> Task | None:
+    return next((task for task in chain if task.status == status), None)
 
 
 def _after(kind: Kind, last: Task) -> Verdict:

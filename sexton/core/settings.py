@@ -7,9 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from sexton.core.instant import SECOND_US
 from sexton.core.notice import CommandTarget, HttpTarget, MailTarget, check_url
-
-SECOND_US = 1_000_000
 
 
 class Notify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

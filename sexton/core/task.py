@@ -100,6 +100,12 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     deadline_at: Instant
     expires_at: Instant | None
 
+    def why_stop(self, now: Instant) -> Reason:
+        """Why its run may begin nothing more; '' where it may."""
+        if self.expires_at is not None and now >= self.expires_at:
+            return "expired"
+        return "timed out" if now >= self.deadline_at else ""
+
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """How a run ended: `status` Complete, or Aborted with its reason; one sentence; counts."""

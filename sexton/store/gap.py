@@ -13,7 +13,7 @@ from sexton.core.instant import Instant
 from sexton.core.kind import Kind
 from sexton.core.task import ANY_TARGET, Task
 from sexton.store import rows
-from sexton.store.kinds import AHEAD_US
+from sexton.store.idle import CLOCK_STEP_US
 from sexton.store.rows import SQL
 from sexton.store.sqlite import Database
 
@@ -28,7 +28,7 @@ class Success(NamedTuple):
 def last_success(db: Database, kind: Kind, now: Instant) -> Success | None:
     """The success that counts as the last to begin, inside a transaction that the caller opened."""
     values: dict[str, Any] = {"kind": kind.name, "target": ANY_TARGET, "key": ""}
-    values |= {"now": now, "until": now + AHEAD_US}
+    values |= {"now": now, "until": now + CLOCK_STEP_US}
     _see_ahead(db, values)
     found = [
         row for row in (db.one(SQL.last_success, values), db.one(SQL.last_ahead, values)) if row

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sexton.core import guard as judge
-from sexton.core.guard import Adopt, Begin, Expire, Skip, Verdict
+from sexton.core.guard import Adopt, Begin, Expire, Skip, Verdict, expires_at, judge, period_of_call
 from sexton.core.instant import Instant
 from sexton.core.kind import Kind
 from sexton.core.queue import Call, Output, Refused, Renewed, Taken
@@ -74,7 +73,7 @@ class StoreGuard:
     def _take_period(self, known: kinds.Registered, call: Call, now: Instant) -> Taken | Refused:
         """Once per period: for the latest due one, or for an older one that is still open."""
         kind, schedule = known.kind, known.schedule
-        period = judge.period_of_call(kind, schedule, known.anchor_at, now)
+        period = period_of_call(kind, schedule, known.anchor_at, now)
         if period is None:
             open_task = self._open_period(kind, now)
             if open_task is None:
@@ -86,8 +85,8 @@ class StoreGuard:
             expires = open_task.expires_at
         else:
             chain = self._chain(kind, period.name)
-            expires = judge.expires_at(kind, schedule, period)
-        verdict = judge.judge(kind, chain, expires, now)
+            expires = expires_at(kind, schedule, period)
+        verdict = judge(kind, chain, expires, now)
         if kind.catch_up != "all" and not isinstance(verdict, Skip):
             rows.supersede(self._db, kind, period, now)
         columns = {"period": period.name, "period_at": period.due_at, "expires_at": expires}
@@ -119,7 +118,7 @@ class StoreGuard:
         if chain and chain[-1].status == PENDING and chain[-1].is_late(now):
             rows.expire(self._db, chain[-1], kind, now)  # too late for that request, not for this
             chain = self._chain(kind, period)
-        verdict = judge.judge(kind, chain, None, now)
+        verdict = judge(kind, chain, None, now)
         return self._obey(kind, verdict, call, now, {"period": period})
 
     def _take_asked(self, kind: Kind, call: Call, now: Instant) -> Taken | Refused:
@@ -151,13 +150,14 @@ class StoreGuard:
             return Refused(verdict, period)
         if isinstance(verdict, Expire):
             return self._expire(kind, verdict, now, columns)
-        lane = kind.lane_of(ANY_TARGET, columns.get("key") or "")
-        if columns.get("key") is not None or kind.is_guarded or kind.lane or period:
-            holder = self._db.one(SQL.holders, {"lane": lane})
-            if holder:
-                task = rows.task_of(holder)
-                code = "running" if task.kind == kind.name else "lane"
-                return Refused(Skip(code, task), period)  # type: ignore[arg-type]
+        # With its own id as its key, it has a lane of its own: it can meet nobody there.
+        has_own_lane = not (
+            columns.get("key") is not None or kind.is_guarded or kind.lane or period
+        )
+        lane = {"lane": kind.lane_of(ANY_TARGET, columns.get("key") or "")}
+        if not has_own_lane and (holder := self._db.one(SQL.holders, lane)):
+            task = rows.task_of(holder)
+            return Refused(Skip("running" if task.kind == kind.name else "lane", task), period)
         claim = rows.claim_columns(
             now, self._settings.lease_us, kind.timeout_us, call.nonce, self._owner
         )

@@ -24,7 +24,8 @@ from sexton.core.errors import SextonError
 from sexton.store.sql import Queries
 from sexton.store.sqlite import APPLICATION_ID, NEWEST, Database
 
-CLOCK_STEP_US = 120_000_000  # a last tick dated later than this: the clock went back
+# A time service corrects less than this; what is dated later still is from a clock that was wrong.
+CLOCK_STEP_US = 120_000_000
 
 
 def look(path: str, directory: str = "") -> str | None:

@@ -10,17 +10,15 @@ import msgspec
 from sexton.core import kind as kinds
 from sexton.core import schedule as schedules
 from sexton.core.errors import ScheduleError, SchemaError
-from sexton.core.instant import MINUTE_US, Instant
+from sexton.core.instant import Instant
 from sexton.core.kind import Kind
 from sexton.core.schedule import Schedule
-from sexton.store.idle import has_changed
+from sexton.store.idle import CLOCK_STEP_US, has_changed
 from sexton.store.rows import NOTIFY
 from sexton.store.sql import Queries
 from sexton.store.sqlite import Database, Row
 
 SQL = Queries("kind")
-# A time service corrects less than this; what is dated later still is from a clock that was wrong.
-AHEAD_US = 2 * MINUTE_US
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,12 +81,11 @@ def put(db: Database, kind: Kind, now: Instant, *, is_sync: bool = False) -> Reg
     that ran ahead is seen anew: else it would stand still until that date comes true.
     """
     old = _synced(db, kind.name) if is_sync else get(db, kind.name)
-    is_seen = old is not None and old.anchor_at <= now + AHEAD_US
-    if old and is_seen and (_is_same(old, kind) or not (is_sync or _may_change(db, old))):
+    if old and _stays(db, old, kind, now, is_sync=is_sync):
         return old
-    is_known = is_seen and old is not None and old.gone_at is None
-    same = old is not None and is_known and _timing(old.kind) == _timing(kind)
-    since = _still_due(old, kind, now) if old and is_known else now
+    known = old if old and old.gone_at is None and _is_seen(old, now) else None
+    same = known is not None and _timing(known.kind) == _timing(kind)
+    since = _still_due(known, kind, now) if known else now
     following = schedule_of(kind, since).next(since) if kind.has_schedule else None
     values: dict[str, Any] = {
         "name": kind.name,
@@ -102,8 +99,20 @@ def put(db: Database, kind: Kind, now: Instant, *, is_sync: bool = False) -> Reg
     return registered_of(db.all(SQL.put, values)[0])
 
 
-def _is_same(old: Registered, kind: Kind) -> bool:
-    return old.gone_at is None and old.kind == kind
+def _stays(
+    db: Database, old: Registered, kind: Kind, now: Instant, *, is_sync: bool = False
+) -> bool:
+    """Whether what is registered stays as it is: it is the same, or whoever calls may not change
+    it."""
+    if not _is_seen(old, now):
+        return False
+    is_same = old.gone_at is None and old.kind == kind
+    return is_same or not (is_sync or _may_change(db, old))
+
+
+def _is_seen(old: Registered, now: Instant) -> bool:
+    """Whether it was first seen by a clock that can have been right."""
+    return old.anchor_at <= now + CLOCK_STEP_US
 
 
 def _may_change(db: Database, old: Registered) -> bool:
@@ -156,7 +165,7 @@ class Kinds:
     def ensure(self, kind: Kind) -> Registered:
         """The kind as it is registered; a new or changed one is registered first."""
         old = get(self._db, kind.name)
-        if old and (_is_same(old, kind) or not _may_change(self._db, old)):
+        if old and _stays(self._db, old, kind, self._db.now()):
             return old
         with self._db.transaction():
             return put(self._db, kind, self._db.now())

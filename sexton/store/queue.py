@@ -12,7 +12,8 @@ from sexton.core.queue import Output, Renewed
 from sexton.core.settings import Settings
 from sexton.core.task import ABORTED, RUNNING, Claim, Result, Task
 from sexton.store import rows
-from sexton.store.kinds import AHEAD_US, kind_of
+from sexton.store.idle import CLOCK_STEP_US
+from sexton.store.kinds import kind_of
 from sexton.store.rows import SQL
 from sexton.store.sql import Queries
 from sexton.store.sqlite import Database, Row
@@ -63,7 +64,7 @@ class StoreQueue:
                 "host": self._host,
                 "target": self._target,
                 "parallel": self._settings.parallel,
-                "ahead_us": AHEAD_US,
+                "ahead_us": CLOCK_STEP_US,
             }
             row = self._db.one(SQL.claim, values)
         return claim_of(rows.task_of(row)) if row else None

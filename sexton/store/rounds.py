@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from sexton.core import guard as judge
 from sexton.core.errors import ScheduleError, SchemaError
-from sexton.core.guard import Round
+from sexton.core.guard import Round, expires_at, round_of
 from sexton.core.instant import Instant, iso
 from sexton.core.kind import Kind
 from sexton.core.schedule import Period
@@ -14,12 +13,12 @@ from sexton.core.settings import Settings
 from sexton.core.task import ABORTED, ANY_TARGET, PENDING, Reason, Task
 from sexton.store import kinds, rows
 from sexton.store.gap import last_success
-from sexton.store.kinds import AHEAD_US
-from sexton.store.rows import GAVE_UP, MARK_SQL, SQL
+from sexton.store.idle import CLOCK_STEP_US
+from sexton.store.rows import MARK_SQL, SQL
+from sexton.store.sql import Queries
 from sexton.store.sqlite import Database
 
-# A clock that went back by less is corrected by the time service, and nobody's alarm.
-STEP_BACK_US = 120_000_000
+IDLE_SQL = Queries("idle")
 
 
 class Rounds:
@@ -54,7 +53,7 @@ class Rounds:
             if known is None or known.next_at is None or known.next_at > now:
                 return []
             kind, schedule = known.kind, known.schedule
-            found = judge.round_of(kind, schedule, known.scheduled_to_at, now)
+            found = round_of(kind, schedule, known.scheduled_to_at, now)
             following = schedule.next(now)
             values = {"name": name, "now": now, "seen_next_at": known.next_at}
             values |= {"next_at": following.due_at if following else None}
@@ -77,7 +76,7 @@ class Rounds:
             period=period.name,
             period_at=period.due_at,
             due_at=period.due_at,
-            expires_at=judge.expires_at(kind, known.schedule, period),
+            expires_at=expires_at(kind, known.schedule, period),
             asked_by="schedule",
         )
 
@@ -151,23 +150,15 @@ class Rounds:
         """
         with self._db.transaction():
             now = self._db.now()
-            witnesses = [self._marked("tick"), self._marked(GAVE_UP)]
-            witnesses += [self._db.all(kinds.SQL.newest_anchor)[0]["at"] or 0]
-            witnesses += [self._db.all(SQL.asked_latest, {"now": now})[0]["at"]]
-            last_at = max(witnesses)
+            last_at = int(self._db.all(IDLE_SQL.look, {"now": now})[0]["last_at"])
             self._db.run(MARK_SQL.put, {"name": "tick", "now": now, "text": host})
-            is_behind = last_at > now + STEP_BACK_US
+            is_behind = last_at > now + CLOCK_STEP_US
             if is_behind:
                 self._mend_clock(now)
                 text = f"the clock went back from {iso(last_at)} to {iso(now)}"
                 rows.notice(self._db, f"clock:{last_at}", "clock", "", text, now)
             self._see_ahead(now)
         return last_at - now if is_behind else None
-
-    def _marked(self, name: str) -> Instant:
-        """When this mark was set; 0 if it never was."""
-        row = self._db.one(MARK_SQL.get, {"name": name})
-        return int(row["at"]) if row else 0
 
     def _mend_clock(self, now: Instant) -> None:
         self._db.run(SQL.behind_ahead, {"now": now})
@@ -183,7 +174,9 @@ class Rounds:
     def _see_ahead(self, now: Instant) -> None:
         """Note the successes of kinds with a gap that are dated later than the clock: a request
         that waits for the end of the gap must not wait until that date comes true."""
-        for row in self._db.all(SQL.kinds_ahead, {"target": ANY_TARGET, "until": now + AHEAD_US}):
+        for row in self._db.all(
+            SQL.kinds_ahead, {"target": ANY_TARGET, "until": now + CLOCK_STEP_US}
+        ):
             if kind := kinds.kind_of(self._db, row["name"]):
                 last_success(self._db, kind, now)
 

@@ -9,6 +9,7 @@ from tempfile import mkstemp
 import apsw
 
 from sexton.core.errors import ConfigurationError, StoreError
+from sexton.core.instant import DAY_US
 from sexton.store import kinds, migrate
 from sexton.store.ledger import SQL as LEDGER_SQL
 from sexton.store.rows import NOTICE_SQL
@@ -17,7 +18,6 @@ from sexton.store.sql import Queries
 from sexton.store.sqlite import Database, said
 
 CHECK_SQL = Queries("check")
-DAY_US = 86_400_000_000
 BATCH = 500
 Target = apsw.Connection  # what a backup is written through
 

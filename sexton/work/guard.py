@@ -114,10 +114,7 @@ def run_claimed(house: House, claim: Claim, body: Body) -> tuple[Result, Any]:
 
         def stop() -> Reason:
             lease.renew_if_late()
-            now = house.now()
-            if claim.expires_at is not None and now >= claim.expires_at:
-                return "expired"
-            return "timed out" if now >= claim.deadline_at else lease.why_end
+            return claim.why_stop(house.now()) or lease.why_end
 
         return body(Run(claim, stop))
 

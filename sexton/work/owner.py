@@ -14,9 +14,7 @@ from sexton.work.host import FIRST_PID_NAMESPACE, is_gone, look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal
-
-    Verdict = Literal["alive", "dead", "unknown"]
+    from sexton.core.sweep import Sight
 
 
 class Owner(tuple[str, str, str, int, int]):
@@ -68,7 +66,7 @@ class Owner(tuple[str, str, str, int, int]):
         return f"process {self.pid} on {self.host_name}"
 
 
-def judge(owner: Owner, here: Owner) -> Verdict:
+def judge(owner: Owner, here: Owner) -> Sight:
     """Tell whether `owner` is alive, dead, or not to be judged from `here`.
 
     1. Without a boot id, a namespace or a start time (no /proc, as on macOS): unknown.
@@ -89,7 +87,7 @@ def judge(owner: Owner, here: Owner) -> Verdict:
     return _judge_local(owner)
 
 
-def _judge_local(owner: Owner) -> Verdict:
+def _judge_local(owner: Owner) -> Sight:
     seen = look(owner.pid)
     if seen is None:
         # A /proc with hidepid= shows no processes of others; signal 0 still tells who is there.

@@ -13,14 +13,12 @@ import math
 import time
 from typing import Protocol
 
-from sexton.core import sweep as judge
 from sexton.core.instant import Instant
-from sexton.core.sweep import Sight
+from sexton.core.sweep import Sight, has_lapsed, is_lost, is_over, is_suspicious
 from sexton.core.task import Task
-from sexton.work import owner as owners
 from sexton.work.group import end_group
 from sexton.work.holder import decode_leader, decode_owner
-from sexton.work.owner import Owner
+from sexton.work.owner import Owner, judge
 
 NO_PID = -1
 
@@ -47,13 +45,13 @@ def sweep(
     """
     until_s = time.monotonic() + patience_s
     running = sweeps.running()
-    seen = [(task, owners.judge(decode_owner(task.owner), here)) for task in running]
+    seen = [(task, judge(decode_owner(task.owner), here)) for task in running]
     is_doubtful = _doubt_ourselves(sweeps, seen, now)
     settled = []
     for task, sight in seen:
         if time.monotonic() >= until_s:
             break
-        if judge.is_lost(task, sight, now) and not (sight == "unknown" and is_doubtful):
+        if is_lost(task, sight, now) and not (sight == "unknown" and is_doubtful):
             settled.append(settle(sweeps, task, sight, here, min(grace_s, patience_s)))
     return [task for task in settled if task]
 
@@ -64,19 +62,19 @@ def sweep_lane(
     """Settle what stands in one lane, if it is lost; a direct call does so before it asks."""
     settled = []
     for task in holders:
-        sight = owners.judge(decode_owner(task.owner), here)
-        if sight == "dead" or (sight == "alive" and judge.has_lapsed(task, now)):
+        sight = judge(decode_owner(task.owner), here)
+        if sight == "unknown" and has_lapsed(task, now):
+            return sweep(sweeps, here, now, grace_s)  # which looks whether many lapsed together
+        if is_lost(task, sight, now):
             settled.append(settle(sweeps, task, sight, here, grace_s))
-        elif judge.has_lapsed(task, now):
-            return sweep(sweeps, here, now, grace_s)
     return [task for task in settled if task]
 
 
 def are_lost(tasks: list[Task], here: Owner, now: Instant) -> bool:
     """Whether a sweep would settle all of these, seen from here, and there is one."""
-    sights = [owners.judge(decode_owner(task.owner), here) for task in tasks]
+    sights = [judge(decode_owner(task.owner), here) for task in tasks]
     pairs = zip(tasks, sights, strict=True)
-    return bool(tasks) and all(judge.is_lost(task, sight, now) for task, sight in pairs)
+    return bool(tasks) and all(is_lost(task, sight, now) for task, sight in pairs)
 
 
 def settle(sweeps: Sweeps, task: Task, sight: Sight, here: Owner, grace_s: float) -> Task | None:
@@ -107,8 +105,8 @@ def _why(owner: Owner, sight: Sight, has_rebooted: bool) -> str:
 
 def _doubt_ourselves(sweeps: Sweeps, seen: list[tuple[Task, Sight]], now: Instant) -> bool:
     """Whether to settle nothing by a lapsed lease alone, since too many lapsed together."""
-    lapsed = [task for task, sight in seen if sight == "unknown" and judge.has_lapsed(task, now)]
-    if not judge.is_suspicious(len(lapsed), len(seen)):
+    lapsed = [task for task, sight in seen if sight == "unknown" and has_lapsed(task, now)]
+    if not is_suspicious(len(lapsed), len(seen)):
         sweeps.trust()
         return False
-    return not judge.is_over(sweeps.suspect(), now)
+    return not is_over(sweeps.suspect(), now)

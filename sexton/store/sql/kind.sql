@@ -31,10 +31,6 @@ UPDATE kind SET gone_at = :now WHERE name = :name AND gone_at IS NULL;
 -- Kinds whose next period has come. Read through kind_next.
 SELECT * FROM kind WHERE next_at <= :now AND gone_at IS NULL ORDER BY next_at, name;
 
--- name: newest_anchor
--- When the clock was latest as a schedule was first seen.
-SELECT max(anchor_at) AS at FROM kind WHERE next_at IS NOT NULL AND gone_at IS NULL;
-
 -- name: next_due
 SELECT min(next_at) AS at FROM kind WHERE next_at IS NOT NULL AND gone_at IS NULL;
 

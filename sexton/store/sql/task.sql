@@ -267,14 +267,6 @@ WHERE task.status = 'Pending' AND task.due_at > :now + first.gap_us
   AND task.period LIKE 'after:%' AND first.id = CAST(substr(task.period, 7) AS INTEGER)
   AND (task.due_at = first.due_at + first.gap_us OR task.due_at = first.started_at + first.gap_us);
 
--- name: asked_latest
--- What the clock showed to whoever asked for what waits, by two witnesses: the newest row, and the
--- one that waits longest. A period that is yet to come may well have been asked for before it.
-SELECT max(coalesce((SELECT asked_at FROM task WHERE id = (SELECT max(id) FROM task)
-                     AND status = 'Pending' AND coalesce(period_at, 0) <= :now), 0),
-           coalesce((SELECT asked_at FROM task WHERE status = 'Pending' AND due_at > :now
-                     AND coalesce(period_at, 0) <= :now ORDER BY due_at DESC LIMIT 1), 0)) AS at;
-
 -- name: forget_ahead
 -- What a clock that ran ahead said of moments that are yet to come: that they were missed. They
 -- never began, and shall be asked for when they come.
