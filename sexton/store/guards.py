@@ -151,10 +151,9 @@ class StoreGuard:
         if isinstance(verdict, Expire):
             return self._expire(kind, verdict, now, columns)
         # With its own id as its key, it has a lane of its own: it can meet nobody there.
-        has_own_lane = not (
-            columns.get("key") is not None or kind.is_guarded or kind.lane or period
-        )
-        lane = {"lane": kind.lane_of(ANY_TARGET, columns.get("key") or "")}
+        key = columns.get("key")
+        has_own_lane = key is None and not (kind.is_guarded or kind.lane or period)
+        lane = {"lane": kind.lane_of(ANY_TARGET, key or "")}
         if not has_own_lane and (holder := self._db.one(SQL.holders, lane)):
             task = rows.task_of(holder)
             return Refused(Skip("running" if task.kind == kind.name else "lane", task), period)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sexton.core.errors import StoreError
 from sexton.core.queue import Output
-from sexton.core.task import ABORTED, COMPLETE, Claim, Result
+from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
 from sexton.work.guard import Run
 from sexton.work.holder import encode_leader
 from sexton.work.launch import Launch
@@ -41,7 +41,7 @@ def run_program(
         process = Process(launch, output_bytes_max=output_bytes_max)
     except NotStarted as error:
         return Result(status=ABORTED, reason="failed", outcome=str(error))
-    reason = ""
+    reason: Reason = ""
     with process:
         if not journal.enter(run.claim, encode_leader(process.pid, process.start)):
             return Result(status=ABORTED, reason="lost", outcome="settled before it began")
@@ -49,20 +49,24 @@ def run_program(
             process.wait(LOOK_S)
             process.read()
             tee(process.output.taken()[1])
-            reason = reason or run.stop()
-            # A late start must not end what has begun: `expired` only keeps new items back.
-            if reason and reason != "expired":
+            reason = reason or _why_end(run)
+            if reason:
                 process.stop(grace_s, time.monotonic())
-            else:
-                reason = ""
         tee(process.output.taken()[1])
         captured = process.output
         with suppress(StoreError):  # how it ended counts, also where its output cannot be kept
             journal.log(run.claim, Output(captured.head, captured.tail, captured.dropped_bytes))
     if reason:
-        return Result(status=ABORTED, reason=reason, outcome=ended.words())  # type: ignore[arg-type]
+        return Result(status=ABORTED, reason=reason, outcome=ended.words())
     if ended.signal is not None:
         return Result(status=ABORTED, reason="lost", outcome=ended.words())
     if ended.ok:
         return Result(status=COMPLETE, outcome=ended.words())
     return Result(status=ABORTED, reason="failed", outcome=ended.words())
+
+
+def _why_end(run: Run) -> Reason:
+    """Why it shall be ended now, or ''. `expired` keeps new items back, and ends nothing that has
+    begun."""
+    reason = run.stop()
+    return "" if reason == "expired" else reason

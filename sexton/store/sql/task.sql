@@ -124,7 +124,12 @@ WHERE kind = :kind AND target = :target AND period_at > :after AND period_at <= 
 SELECT * FROM task WHERE lane = :lane AND status = 'Running';
 
 -- name: claim
--- Make the most urgent task that may run now Running, for this owner.
+-- Make the most urgent task that may run now Running, for this owner. It may run if
+--   1. it is due, not too late, for this target, and of a kind that a tick may run,
+--   2. nobody runs in its lane,
+--   3. its kind's minimum gap is over, where it has one,
+--   4. the attempts of a run that it waits behind are over,
+--   5. this machine has a place left for it.
 -- Kept by: status = 'Pending' here, and task_one_runs, which refuses a second in a lane; NOT EXISTS
 -- only spares us the exception. The plus keeps due_at out of the choice of an index: task_urgent is
 -- read in its order, and the first row that may run ends the search.
