@@ -22,10 +22,9 @@ from sexton.app.load import load
 from sexton.app.place import Place, find
 from sexton.app.plan import Plan
 from sexton.core.errors import Fenced, SextonError
-from sexton.core.notice import Notice
+from sexton.core.notice import NOTIFY, Notice
 from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
 from sexton.store import open_store
-from sexton.store.rows import NOTIFY_KIND
 from sexton.store.store import Store
 from sexton.work.effect import said
 from sexton.work.guard import Run
@@ -88,7 +87,7 @@ def _read(give: int) -> Errand | None:
 
 def _run(errand: Errand) -> Result:
     place = find(start=errand.directory)
-    if errand.claim.kind == NOTIFY_KIND:
+    if errand.claim.kind == NOTIFY.name:
         return notify(errand.claim, place)
     return run_in(errand.claim, place)
 
@@ -158,20 +157,6 @@ class Stop:
         return self._claim.why_stop(self._store.now()) or ("lost" if self._is_asked else "")
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The payload of a notice's task."""
-
-    id: int
-    name: str
-    code: str
-    kind: str
-    text: str
-    at: int
-    task: int | None = None
-    target: str = ""
-    period: str = ""
-
-
 def notify(claim: Claim, place: Place) -> Result:
     """Deliver one notice to whoever the settings name; failed if any of them did not take it.
 
@@ -181,16 +166,7 @@ def notify(claim: Claim, place: Place) -> Result:
     from sexton.work.notify import deliver
 
     took = _took(claim, place)
-    told = msgspec.json.decode(claim.payload, type=Told)
-    notice = Notice(
-        id=told.id,
-        kind=told.kind,
-        target=told.target,
-        period=told.period,
-        code=told.code,
-        text=told.text,
-        at=told.at,
-    )
+    notice = msgspec.json.decode(claim.payload, type=Notice)
     targets = {name: it for name, it in place.settings.notify.targets.items() if name not in took}
     deliveries = deliver(notice, list(targets.values()))
     outcome = "; ".join(f"{d.to}: {d.text}" for d in deliveries) or "nobody to notify"

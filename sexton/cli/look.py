@@ -18,10 +18,10 @@ from sexton.app.place import Place
 from sexton.app.ticker import home
 from sexton.cli.say import count
 from sexton.core.instant import DAY_US, MINUTE_US, Instant, ago, iso
+from sexton.core.notice import NOTIFY
 from sexton.core.schedule import findings
 from sexton.core.task import ABORTED, PENDING, RUNNING
 from sexton.store.idle import CLOCK_STEP_US, has_changed
-from sexton.store.rows import NOTIFY_KIND
 from sexton.store.store import NETWORK_FILE_SYSTEMS, Store, file_system_of
 from sexton.work import host
 from sexton.work.ended import words_of
@@ -255,7 +255,7 @@ def stuck(store: Store, now: Instant) -> Iterator[Finding]:
     late = [
         task
         for task in store.tasks.newest(status=PENDING, limit=1000)
-        if task.due_at < now - DAY_US and task.kind != NOTIFY_KIND
+        if task.due_at < now - DAY_US and task.kind != NOTIFY.name
     ]
     if late:
         named = count(len(late), "task is", "tasks are")
@@ -273,8 +273,8 @@ def notices(store: Store, place: Place) -> Iterator[Finding]:
     if not store.meta.get("notify"):
         text = "the settings name who hears of alerts, and the store does not know yet"
         yield Finding("warn", "notify", text, "Run: sexton sync")
-    failed = store.tasks.newest(kind=NOTIFY_KIND, status=ABORTED, limit=1)
-    complete = store.tasks.newest(kind=NOTIFY_KIND, status="Complete", limit=1)
+    failed = store.tasks.newest(kind=NOTIFY.name, status=ABORTED, limit=1)
+    complete = store.tasks.newest(kind=NOTIFY.name, status="Complete", limit=1)
     if failed and (not complete or complete[0].id < failed[0].id):
         text = f"the last alert was not delivered: {failed[0].outcome}"
         yield Finding("bad", "notify", text, f"sexton show {failed[0].id}")

@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from sexton.core.instant import Instant
+from sexton.core import retry
+from sexton.core.instant import MINUTE_US, Instant
+from sexton.core.kind import Kind
 
 RECOVERED = "recovered"
 """The one code of a notice that says that all is well again."""
@@ -24,15 +26,15 @@ Address = Annotated[str, Meta(min_length=3, max_length=254)]
 class Notice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing to tell, once.
 
-    `id`: of its row; a resend keeps it. `kind`, `target`, `period`: what it is about, each may be
-    ''. `code`: the reason in one word, `recovered` if all is well. `text`: for a person, any
-    length. `at`: when it was noticed.
+    `id`: of its row, 0 before it has one; a resend keeps it. `kind`, `target`, `period`: what it is
+    about, each may be ''. `code`: the reason in one word, `recovered` if all is well. `text`: for a
+    person, any length. `at`: when it was noticed.
     """
 
-    id: int
-    kind: str
-    target: str
-    period: str
+    id: int = 0
+    kind: str = ""
+    target: str = ""
+    period: str = ""
     code: str
     text: str
     at: Instant
@@ -41,6 +43,16 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def is_alarm(self) -> bool:
         """Whether something is wrong; else it says that it no longer is."""
         return self.code != RECOVERED
+
+
+NOTIFY = Kind(
+    name="sexton.notify",
+    family="builtin",
+    summary="Deliver one notice to whoever the settings name.",
+    retry=retry.parse("2m x 5"),
+    timeout_us=2 * MINUTE_US,
+)
+"""The kind whose tasks deliver notices: a payload is one `Notice`."""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sexton.core.instant import Instant
 from sexton.core.kind import Kind
+from sexton.core.notice import Notice
 from sexton.core.task import ANY_TARGET, Task
 from sexton.store import rows
 from sexton.store.idle import CLOCK_STEP_US
@@ -48,4 +49,5 @@ def _see_ahead(db: Database, values: dict[str, Any]) -> None:
     if seen:
         newest = max(row["task"] for row in seen)
         text = f"{values['kind']}: the success of task {newest} is dated later than the clock"
-        rows.notice(db, f"future:{newest}", "clock", values["kind"], text, values["now"], newest)
+        told = Notice(kind=values["kind"], code="clock", text=text, at=values["now"])
+        rows.notice(db, f"future:{newest}", told, newest)

@@ -12,9 +12,9 @@ from sexton.core import schedule as schedules
 from sexton.core.errors import ScheduleError, SchemaError
 from sexton.core.instant import Instant
 from sexton.core.kind import Kind
+from sexton.core.notice import NOTIFY
 from sexton.core.schedule import Schedule
 from sexton.store.idle import CLOCK_STEP_US, has_changed
-from sexton.store.rows import NOTIFY
 from sexton.store.sql import Queries
 from sexton.store.sqlite import Database, Row
 

@@ -17,7 +17,9 @@ from contextlib import closing
 import msgspec
 
 from sexton.core.errors import StoreError, UsageError
+from sexton.core.instant import Instant
 from sexton.core.kind import Kind
+from sexton.core.notice import Notice
 from sexton.store.idle import seen_of
 from sexton.store.kinds import kind_of
 from sexton.store.rows import notice
@@ -117,14 +119,14 @@ class Outboxes:
                 kind = kind_of(self._db, name)
                 if kind is None:
                     text = f"a request in an outbox names the kind {name!r}, which is unknown"
-                    notice(self._db, f"outbox:{name}", "outbox", name, text, now)
+                    self._alert(name, name, text, now)
                     continue
                 try:
                     request = msgspec.json.decode(body, type=Request, strict=True)
                     self._tasks.enqueue_within(kind, request, now)
                 except (msgspec.DecodeError, RecursionError, UsageError, Refusal) as error:
                     text = f"a request in an outbox cannot be obeyed: {id_}: {error}"
-                    notice(self._db, f"outbox:{id_}", "outbox", name, text, now)
+                    self._alert(id_, name, text, now)
                     continue
                 obeyed.append(number)
         return obeyed
@@ -132,7 +134,10 @@ class Outboxes:
     def _tell(self, path: str, error: str) -> None:
         with self._db.transaction():
             text = f"the outbox in {path} could not be read: {error}"
-            notice(self._db, f"outbox:{path}", "outbox", "", text, self._db.now())
+            self._alert(path, "", text, self._db.now())
+
+    def _alert(self, about: str, kind: str, text: str, now: Instant) -> None:
+        notice(self._db, f"outbox:{about}", Notice(kind=kind, code="outbox", text=text, at=now))
 
 
 def _open(path: str) -> sqlite3.Connection:

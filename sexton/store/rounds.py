@@ -8,6 +8,7 @@ from sexton.core.errors import ScheduleError, SchemaError
 from sexton.core.guard import Round, expires_at, round_of
 from sexton.core.instant import Instant, iso
 from sexton.core.kind import Kind
+from sexton.core.notice import Notice
 from sexton.core.schedule import Period
 from sexton.core.settings import Settings
 from sexton.core.task import ABORTED, ANY_TARGET, PENDING, Reason, Task
@@ -44,7 +45,8 @@ class Rounds:
         """Alert once that a kind's definition cannot be read here: it waits, the others go on."""
         with self._db.transaction():
             text = f"{name} cannot be scheduled: {error}"
-            rows.notice(self._db, f"schedule:{name}", "schedule", name, text, self._db.now())
+            told = Notice(kind=name, code="schedule", text=text, at=self._db.now())
+            rows.notice(self._db, f"schedule:{name}", told)
 
     def _schedule(self, name: str) -> list[Task]:
         with self._db.transaction():
@@ -156,7 +158,7 @@ class Rounds:
             if is_behind:
                 self._mend_clock(now)
                 text = f"the clock went back from {iso(last_at)} to {iso(now)}"
-                rows.notice(self._db, f"clock:{last_at}", "clock", "", text, now)
+                rows.notice(self._db, f"clock:{last_at}", Notice(code="clock", text=text, at=now))
             self._see_ahead(now)
         return last_at - now if is_behind else None
 

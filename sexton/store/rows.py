@@ -14,6 +14,7 @@ from sexton.core import retry
 from sexton.core.guard import spent_with
 from sexton.core.instant import Instant
 from sexton.core.kind import Kind
+from sexton.core.notice import NOTIFY, Notice
 from sexton.core.schedule import Period
 from sexton.core.task import (
     ABORTED,
@@ -32,7 +33,6 @@ from sexton.store.sqlite import Database, Row
 SQL = Queries("task")
 NOTICE_SQL = Queries("notice")
 MARK_SQL = Queries("mark")
-NOTIFY_KIND = "sexton.notify"
 
 GAVE_UP = "gave up"  # the mark of the latest moment at which a period was given up
 FORCED = "forced:"
@@ -206,7 +206,7 @@ def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task
             alert(db, kind, failed, now)
         return task
     follows = _retry(db, task, kind, now)
-    if not follows and task.reason != "administrator" and kind.name != NOTIFY_KIND:
+    if not follows and task.reason != "administrator" and kind.name != NOTIFY.name:
         alert(db, kind, task, now)
     return task
 
@@ -225,7 +225,7 @@ def _tell_of_doubt(db: Database, task: Task, now: Instant) -> None:
             f" {'is' if doubts == 1 else 'are'} in doubt:"
             f" sexton items {task.kind} --in-doubt"
         )
-        notice(db, f"in doubt:{task.root}", "in doubt", task.kind, text, now, task.id)
+        notice(db, f"in doubt:{task.root}", _about(task, "in doubt", text, now), task.id)
 
 
 def _retry(db: Database, task: Task, kind: Kind, now: Instant) -> bool:
@@ -289,6 +289,11 @@ def supersede(db: Database, kind: Kind, newest: Period, now: Instant) -> None:
         settle(db, task_of(row), kind, now, reason="superseded", outcome=outcome)
 
 
+def _about(task: Task, code: str, text: str, now: Instant) -> Notice:
+    target = "" if task.target == ANY_TARGET else task.target
+    return Notice(kind=task.kind, target=target, period=task.period, code=code, text=text, at=now)
+
+
 def alert(db: Database, kind: Kind, task: Task, now: Instant) -> None:
     """Record one alert for the end of a chain of attempts, and ask for its delivery, once."""
     about = f"period {task.period}" if task.period else f"task {task.root}"
@@ -300,35 +305,22 @@ def alert(db: Database, kind: Kind, task: Task, now: Instant) -> None:
         name += f":{task.period}"
     elif (first := task.attempt - task.spent) > 1:
         name += f":{first}"
-    notice(db, name, task.reason, kind.name, text, now, task.id)
+    notice(db, name, _about(task, task.reason, text, now), task.id)
 
 
-def notice(
-    db: Database, name: str, code: str, kind: str, text: str, now: Instant, task: int | None = None
-) -> None:
+def notice(db: Database, name: str, told: Notice, task: int | None = None) -> None:
     """Record a notice unless one of this name was ever recorded; where notices go somewhere, ask
     for its delivery."""
-    values = {"name": name, "code": code, "kind": kind, "task": task, "now": now, "text": text}
-    row = db.one(NOTICE_SQL.put, values)
+    values = {"name": name, "code": told.code, "kind": told.kind, "task": task}
+    row = db.one(NOTICE_SQL.put, values | {"now": told.at, "text": told.text})
     if row is None or db.one(NOTICE_SQL.is_wanted) is None:
         return
-    payload = {"id": row["id"], "kind": kind, "code": code, "text": text, "at": now}
-    payload |= {"name": name, "task": task}
     insert(
         db,
         NOTIFY,
-        now,
+        told.at,
         status=PENDING,
         period=f"notice:{row['id']}",
-        payload=msgspec.json.encode(payload).decode(),
+        payload=msgspec.json.encode(msgspec.structs.replace(told, id=row["id"])).decode(),
         asked_by="alert",
     )
-
-
-NOTIFY = Kind(
-    name=NOTIFY_KIND,
-    family="builtin",
-    summary="Deliver one notice to whoever the settings name.",
-    retry=retry.parse("2m x 5"),
-    timeout_us=120_000_000,
-)

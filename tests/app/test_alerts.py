@@ -90,6 +90,7 @@ def test_a_program_hears_of_it_once_after_the_last_failure(shop: Shop) -> None:
     assert not after_the_first
     assert shop.effects() == {"tried": 2}
     assert (notice["kind"], notice["code"]) == ("nightly", "failed")
+    assert (notice["target"], notice["period"]) == ("", "2026-01-02T00:00")
     assert "ended Aborted/failed after all 2 attempts" in notice["text"]
     assert "the warehouse is down" in notice["text"]
 
