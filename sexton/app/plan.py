@@ -11,20 +11,18 @@ import msgspec
 
 from sexton.app.declare import refuse_async, refuse_generator
 from sexton.app.door import Door
-from sexton.app.preview import TOUCHES_NOBODY, Preview, Rehearsal
+from sexton.app.preview import Preview, Rehearsal, standing
 from sexton.app.task import Task, caller
-from sexton.core import words
 from sexton.core.errors import DeclarationError
 from sexton.core.item import Item
 from sexton.core.kind import Kind
 from sexton.core.ledger import parse_cap
-from sexton.core.queue import Call, Refused, Taken
+from sexton.core.queue import Call
 from sexton.core.task import Reason, Result
 from sexton.work.effect import WIDTH_MAX, Effect, takes_item
 from sexton.work.guard import Body, Run
 from sexton.work.holder import nonce
 from sexton.work.serve import Serving
-from sexton.work.sweep import are_lost
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -138,27 +136,16 @@ class Plan(Task[P, None], Generic[P, T]):
 
     def plan(self, /, *args: P.args, **kwargs: P.kwargs) -> Preview:
         """Count whom a call now would touch; touches nobody and records nothing."""
-        payload = self.payload.bind(args, kwargs)
-        kind, store, here = self.kind, self._app.store, self._app.here
-        guard, now = here.guard(), here.now()
-        answer = guard.peek(kind, Call(nonce=nonce(), payload=payload, by=caller()))
-        is_dead = are_lost(guard.holders(kind, ""), here.here, now)
-        if isinstance(answer, Taken):
-            scope, skipped = store.items.scope_of(kind, answer.claim), ""
-        else:
-            scope = kind.scope or answer.period
-            # What stands in its way and is dead, a call would settle first.
-            is_open = is_dead and answer.skip.code == "running"
-            known = store.kinds.get(kind.name)
-            since = known.anchor_at if known else now
-            skipped = "" if is_open else str(words.refused(kind, answer, since, now))
+        kind, payload = self.kind, self.payload.bind(args, kwargs)
+        call = Call(nonce=nonce(), payload=payload, by=caller())
+        found = standing(self._app.here, kind, call)
         things = self._plan(**self.payload.decode(payload))
-        rehearsal = Rehearsal(store.items, kind, self.effect, scope, is_dead=is_dead)
-        counts, keys = rehearsal.of(things)
-        if isinstance(answer, Refused) and answer.skip.code in TOUCHES_NOBODY:
+        counts, keys = Rehearsal(found, self.effect).of(things)
+        if found.touches_nobody:
             keys = []
         counts["to serve"] = len(keys)
-        return Preview(self.name, scope or "of its own", keys, dict(counts), skipped)
+        period = found.scope or "of its own"
+        return Preview(self.name, period, keys, dict(counts), found.skipped)
 
     def _stop_of(self, run: Run) -> Callable[[], Reason]:
         asked = self.stop

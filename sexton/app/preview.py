@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from sexton.app.house import Here
+from sexton.core import words
 from sexton.core.kind import Kind
+from sexton.core.queue import Call, Taken
 from sexton.store.ledger import Items
 from sexton.work.effect import Effect
+from sexton.work.sweep import are_lost
 
 # A call that is refused so would serve nobody, whoever is planned.
 TOUCHES_NOBODY = {"complete", "gap", "expired", "exhausted", "aborted"}
@@ -40,22 +44,50 @@ class Preview(msgspec.Struct, frozen=True):
         return f"{text}. A call now: {self.skipped}" if self.skipped else text
 
 
+class Standing(NamedTuple):
+    """What a call would find now.
+
+    `scope`: what its items are distinct in, '' for one of its own. `skipped`: why it would not run,
+    '' if it would. `touches_nobody`: it would serve nobody, whoever is planned. `is_dead`: whoever
+    has begun items and not ended them is lost, and yet to be settled.
+    """
+
+    kind: Kind
+    items: Items
+    scope: str
+    skipped: str = ""
+    touches_nobody: bool = False
+    is_dead: bool = False
+
+
+def standing(here: Here, kind: Kind, call: Call) -> Standing:
+    """Ask the guard what it would answer, and leave all as it is."""
+    store, guard, now = here.store, here.guard(), here.now()
+    answer = guard.peek(kind, call)
+    is_dead = are_lost(guard.holders(kind, ""), here.here, now)
+    if isinstance(answer, Taken):
+        scope = store.items.scope_of(kind, answer.claim)
+        return Standing(kind, store.items, scope, is_dead=is_dead)
+    found = Standing(kind, store.items, kind.scope or answer.period, is_dead=is_dead)
+    if is_dead and answer.skip.code == "running":
+        return found  # what stands in its way and is dead, a call would settle first
+    known = store.kinds.get(kind.name)
+    skipped = str(words.refused(kind, answer, known.anchor_at if known else now, now))
+    return found._replace(skipped=skipped, touches_nobody=answer.skip.code in TOUCHES_NOBODY)
+
+
 class Rehearsal:
     """What the ledger would answer for each thing of a plan, only read."""
 
-    def __init__(
-        self, items: Items, kind: Kind, effect: Effect, scope: str, *, is_dead: bool
-    ) -> None:
-        """`is_dead`: whoever has begun items and not ended them is lost, and yet to be settled."""
-        self._items = items
-        self._kind = kind
+    def __init__(self, found: Standing, effect: Effect) -> None:
+        self._items, self._kind, self._scope = found.items, found.kind, found.scope
         self._effect = effect
-        self._scope = scope
-        self._is_dead = is_dead
-        self._known = items.statuses("" if kind.scope else kind.name, scope) if scope else {}
+        self._is_dead = found.is_dead
+        owner = "" if self._kind.scope else self._kind.name
+        self._known = self._items.statuses(owner, self._scope) if self._scope else {}
         self._left: dict[str, int] = {}
         # An item that is in doubt is served only where the policy is to try it again.
-        self._again = {"", "Failed"} | ({"In doubt"} if kind.in_doubt == "retry" else set())
+        self._again = {"", "Failed"} | ({"In doubt"} if self._kind.in_doubt == "retry" else set())
 
     def of(self, things: Iterable[Any]) -> tuple[Counter[str], list[str]]:
         """The counts, and the keys that would be served, in the plan's order."""
