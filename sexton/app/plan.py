@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from types import NoneType
-from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, Literal, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -15,7 +15,7 @@ from sexton.app.preview import Preview, Rehearsal, standing
 from sexton.app.task import Task, caller
 from sexton.core.errors import DeclarationError
 from sexton.core.item import Item
-from sexton.core.kind import Kind
+from sexton.core.kind import InDoubt, Kind
 from sexton.core.ledger import parse_cap
 from sexton.core.queue import Call
 from sexton.core.task import Reason, Result
@@ -50,6 +50,52 @@ def _are_exceptions(given: object) -> bool:
 
 def _is_whole(given: object, most: float = float("inf")) -> bool:
     return type(given) is int and 1 <= given <= most
+
+
+class Terms(NamedTuple):
+    """What `each` takes, as it was given."""
+
+    key: str | Callable[[Any], object]
+    cap: str | None
+    width: int
+    in_doubt: Literal["park", "retry", "skip"] | Callable[[Item], bool | None]
+    permanent: tuple[type[Exception], ...]
+    max_failures: int
+
+    def refuse_wrong(self, name: str) -> None:
+        """Raise DeclarationError for what cannot work."""
+        if not callable(self.in_doubt) and self.in_doubt not in ("park", "retry", "skip"):
+            raise DeclarationError(
+                f"{name}: in_doubt= must be park, retry, skip, or a function of the item"
+            )
+        if not callable(self.key) and (type(self.key) is not str or not self.key):
+            raise DeclarationError(f"{name}: key= must be a field's name, or a function")
+        if type(self.cap) not in (str, NoneType):
+            raise DeclarationError(f"{name}: cap= must be a text, as '1/day per email'")
+        if not _are_exceptions(self.permanent):
+            raise DeclarationError(f"{name}: permanent= must be a tuple of exception classes")
+        if not (_is_whole(self.width, WIDTH_MAX) and _is_whole(self.max_failures)):
+            raise DeclarationError(
+                f"{name}: width= must be a whole number from 1 to {WIDTH_MAX},"
+                " max_failures= one from 1"
+            )
+
+    @property
+    def policy(self) -> InDoubt:
+        return "probe" if callable(self.in_doubt) else self.in_doubt
+
+    def effect(self, function: Callable[..., Any], name: str) -> Effect:
+        """The effect that these declare; raises DeclarationError for a cap that says nothing."""
+        return Effect(
+            function,
+            self.key,
+            takes_item(function),
+            parse_cap(self.cap, name) if self.cap else None,
+            self.width,
+            self.permanent,
+            self.max_failures,
+            self.in_doubt if callable(self.in_doubt) else None,
+        )
 
 
 class Plan(Task[P, None], Generic[P, T]):
@@ -99,37 +145,14 @@ class Plan(Task[P, None], Generic[P, T]):
         """
         if self._effect is not None:
             raise DeclarationError(f"the plan {self.name} has an effect already")
-        if not callable(in_doubt) and in_doubt not in ("park", "retry", "skip"):
-            raise DeclarationError(
-                f"{self.name}: in_doubt= must be park, retry, skip, or a function of the item"
-            )
-        if not callable(key) and (type(key) is not str or not key):
-            raise DeclarationError(f"{self.name}: key= must be a field's name, or a function")
-        if type(cap) not in (str, NoneType):
-            raise DeclarationError(f"{self.name}: cap= must be a text, as '1/day per email'")
-        if not _are_exceptions(permanent):
-            raise DeclarationError(f"{self.name}: permanent= must be a tuple of exception classes")
-        if not (_is_whole(width, WIDTH_MAX) and _is_whole(max_failures)):
-            raise DeclarationError(
-                f"{self.name}: width= must be a whole number from 1 to {WIDTH_MAX},"
-                " max_failures= one from 1"
-            )
+        terms = Terms(key, cap, width, in_doubt, permanent, max_failures)
+        terms.refuse_wrong(self.name)
 
         def declare(function: Callable[..., Any]) -> Callable[..., Any]:
             refuse_async(function)
             refuse_generator(function)
-            self._effect = Effect(
-                function,
-                key,
-                takes_item(function),
-                parse_cap(cap, self.name) if cap else None,
-                width,
-                permanent,
-                max_failures,
-                in_doubt if callable(in_doubt) else None,
-            )
-            policy = "probe" if callable(in_doubt) else in_doubt
-            self._kind = msgspec.structs.replace(self._kind, in_doubt=policy)
+            self._effect = terms.effect(function, self.name)
+            self._kind = msgspec.structs.replace(self._kind, in_doubt=terms.policy)
             return function
 
         return declare
