@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from sexton.core.errors import StoreError
 from sexton.core.kind import Kind
 from sexton.core.queue import Output, Renewed
+from sexton.core.retry import Retry
 from sexton.core.task import ABORTED, COMPLETE, Claim, Result
 from sexton.store.queue import StoreQueue
 from sexton.store.tasks import Request
@@ -24,6 +26,7 @@ from tests.app.shop import Shop, opened
 from tests.work.process_kit import PATH, await_end, is_running_pid, seen
 
 OWNER = encode_owner(Owner.here())
+LEASE_S = 3600.0
 
 
 @pytest.fixture
@@ -75,6 +78,15 @@ class Bench:
     def end(self, task: int) -> str:
         row = self.shop.store.tasks.get(task)
         return f"{row.status}/{row.reason}: {row.outcome}"
+
+
+class Travelling:
+    """The loop's clock, as far ahead of the real one as a test sets it."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead_s
 
 
 @pytest.fixture
@@ -150,6 +162,47 @@ def test_a_program_that_cannot_be_started_fails_once(bench: Bench) -> None:
     assert execute(bench.queue, missing) == Tally(0, 1)
     assert bench.end(task).startswith("Aborted/failed: ")
     assert "/no/such/program" in bench.end(task)
+
+
+def test_what_cannot_be_started_counts_as_an_attempt_each_time(bench: Bench, shop: Shop) -> None:
+    launched: list[int] = []
+
+    def launch(claim: Claim, _: Kind) -> Launch:
+        launched.append(claim.attempt)
+        return Launch(("/no/such/program",), cookie=claim.nonce)
+
+    bench.ask("work", "true", retry=Retry(3, 0, True))
+    missing = bench.means()._replace(launch=launch)
+    # Begun without being counted, it would come again and again; ten are enough to see that.
+    execute(bench.queue, missing, until=lambda: len(launched) == 10)
+
+    assert launched == [1, 2, 3]
+    assert shop.ends("work") == ["Aborted/failed"] * 3
+    assert [row.spent for row in shop.store.tasks.newest(kind="work")] == [2, 1, 0]
+
+
+def test_what_was_settled_before_it_was_entered_runs_nothing(bench: Bench, shop: Shop) -> None:
+    leaders: list[int] = []
+
+    class Late(StoreQueue):
+        """One whose claim a person ends, and another settles, just before it would begin."""
+
+        def enter(self, claim: Claim, leader: str) -> bool:
+            found = decode_leader(leader)
+            assert found is not None
+            leaders.append(found.pid)
+            shop.store.tasks.abort(claim.task, "ann", "wrong month")
+            assert shop.store.sweeps.settle_lost(shop.store.tasks.get(claim.task), "it died")
+            return super().enter(claim, leader)
+
+    bench.queue = Late(shop.store.db, shop.store.settings, OWNER, "any")
+    task = bench.ask("work", "touch $DIR/began")
+
+    assert bench.run() == Tally(0, 0)
+    assert not shop.file("began").exists()
+    assert [is_running_pid(pid) for pid in leaders] == [False]
+    assert bench.end(task) == "Aborted/administrator: aborted by ann: wrong month"
+    assert shop.store.tasks.late(task) == []
 
 
 # --- side by side ---
@@ -229,16 +282,28 @@ def test_a_task_that_was_settled_elsewhere_is_killed_at_once(bench: Bench, shop:
     assert "somebody else settled it" in shop.store.tasks.late(first.id)[0][1]
 
 
-def test_without_renewals_a_task_ends_before_another_may_begin(bench: Bench, shop: Shop) -> None:
+def test_without_renewals_a_task_ends_before_another_may_begin(
+    bench: Bench, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Travelling()
+    monkeypatch.setattr("sexton.work.executor.time", clock)
+
     class Deaf(StoreQueue):
-        """A store that takes claims and ends, and never answers a renewal."""
+        """A store that takes claims and ends, and answers no renewal; soon its lease is over."""
+
+        looks = 0
 
         def renew(self, _: Sequence[Claim]) -> list[Renewed]:
+            self.looks += 1
+            clock.ahead_s = 0.9 * LEASE_S
+            if self.looks == 3:
+                shop.file("go").touch()  # who was not ended by now comes to its own end
             raise StoreError("no answer")
 
     bench.queue = Deaf(shop.store.db, shop.store.settings, OWNER, "any")
-    task = bench.ask("work", "sleep 1000")
-    bench.run(lease_s=2.0)
+    script = "while [ ! -e $DIR/go ]; do sleep 0.05; done"
+    task = bench.ask("work", script, timeout_us=int(10 * LEASE_S * 1e6))
+    bench.run(lease_s=LEASE_S)
 
     assert bench.end(task).startswith("Aborted/lost: the store could not be reached to renew")
 
