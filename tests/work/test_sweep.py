@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,7 +27,8 @@ from sexton.work.host import look
 from sexton.work.owner import Owner
 from sexton.work.sweep import sweep, sweep_lane
 from tests.app.shop import Shop, opened
-from tests.work.process_kit import BOUND_S, await_end, line_from, seen
+from tests.store.kit import in_a_child
+from tests.work.process_kit import BOUND_S, NOBODY, await_end, is_running, line_from, seen
 
 LEASE_S = 60
 GRACE_S = 0.5
@@ -240,6 +243,47 @@ def test_a_call_that_finds_a_lapsed_lease_of_another_host_minds_the_doubt(shop: 
     assert ended(shop, holders[0].id) == "Running"
 
 
+@pytest.fixture
+def open_to_all() -> Iterator[Shop]:
+    """A shop whose store every user may write."""
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o777)
+    yield from opened(directory)
+    shutil.rmtree(directory)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user needs root")
+def test_nothing_is_settled_while_some_of_it_cannot_be_killed(open_to_all: Shop) -> None:
+    owner = dead()
+    taken = claim(open_to_all, owner, enter=False)
+    process, child = group_with(taken.nonce)
+    those = [seen(process.pid), seen(child)]
+    try:
+        leader = encode_leader(process.pid, those[0].start)
+        assert open_to_all.store.queue(encode_owner(owner)).enter(taken, leader)
+        for file in open_to_all.directory.iterdir():
+            file.chmod(0o666)
+        by_another_user = in_a_child(lambda: as_nobody(open_to_all.url))
+        in_between = (ended(open_to_all, taken.task), all(map(is_running, those)))
+        by_root = swept(open_to_all)
+    finally:
+        clear_away(process)
+
+    assert by_another_user == "[]"
+    assert in_between == ("Running", True)
+    assert [task.reason for task in by_root] == ["lost"]
+
+
+def as_nobody(url: str) -> str:
+    """Sweep as a user who may end no process of ours; what was settled."""
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    store = open_store(url)
+    settled = sweep(store.sweeps, Owner.here(), store.now(), 0.1)
+    return str([f"{task.status}/{task.reason}" for task in settled])
+
+
 def test_a_stranger_is_not_touched(shop: Shop) -> None:
     claim(shop, dead())
     process, child = group_with("the cookie of another claim")
@@ -329,6 +373,25 @@ def test_a_reboot_loses_what_ran_unless_its_end_is_the_reboot(
     assert ended(shop, ordinary.task) == "Aborted/lost"
     assert shop.store.tasks.get(ordinary.task).outcome == "interrupted by a reboot of host-a"
     assert ended(shop, rebooting.task) == "Complete"
+
+
+def test_a_plain_crash_completes_nothing_whose_end_is_the_reboot(shop: Shop) -> None:
+    kind = Kind(name="reboot", ends_with_reboot=True)
+    shop.store.tasks.enqueue(shop.store.kinds.ensure(kind).kind, Request())
+    queue = shop.store.queue(encode_owner(dead()))
+    taken = queue.claim(nonce())
+    assert taken is not None
+    process, child = group_with(taken.nonce)
+    those = [seen(process.pid), seen(child)]
+    try:
+        assert queue.enter(taken, encode_leader(process.pid, those[0].start))
+        [settled] = swept(shop)
+        are_left = any(map(is_running, those))
+    finally:
+        clear_away(process)
+
+    assert (settled.status, settled.reason, are_left) == ("Aborted", "lost", False)
+    assert settled.outcome.endswith("died")
 
 
 # --- several at once ---
