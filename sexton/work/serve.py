@@ -95,6 +95,7 @@ class Serving:
                 self._flush({}, [Ended(it.key, "Unbegun") for it in begun])
                 raise
             ended = [self._effect.run(self._things.pop(it.key), self._item(it)) for it in begun]
+            self._count(ended)
 
     def _serve_wide(self, source: Iterator[Wanted], pool: Executor) -> None:
         """As one by one, with up to `width` effects at the same time.
@@ -120,6 +121,7 @@ class Serving:
                 if not running and not ahead:
                     return
                 ended = self._finished(running)
+                self._count(ended)
         except BaseException as error:
             # The ledger's own refusals have seen what ended; an interrupted plan's have not.
             self._flush(running, [] if isinstance(error, Fenced | StoreError) else ended)
@@ -150,10 +152,13 @@ class Serving:
         if ended:
             self._ledger.advance(ended, [])
 
-    def _advance(self, ended: list[Ended], wanted: list[Wanted]) -> list[Begun]:
-        """One commit; returns the items that are ours to do now."""
+    def _count(self, ended: list[Ended]) -> None:
+        """Count what ended, before it is asked whether the next ones may begin."""
         for item in ended:
             self.counts[_ENDED[item.status]] += 1
+
+    def _advance(self, ended: list[Ended], wanted: list[Wanted]) -> list[Begun]:
+        """One commit; returns the items that are ours to do now."""
         try:
             answers = self._ledger.advance(ended, wanted)
         except StoreError:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sexton import Sexton
+from sexton import Permanent, Sexton
 from sexton.core.errors import ConfigurationError, UsageError
 from sexton.core.outcome import Outcome
 from sexton.store import open_store
@@ -300,6 +300,27 @@ def test_an_item_exception_is_recorded_and_not_raised(app: Sexton) -> None:
     assert (outcome.code, outcome.ok) == ("failed", False)
     assert outcome.counts == {"done": 2, "failed": 1, "planned": 3}
     assert "some items are to be tried again" in str(outcome)
+
+
+@pytest.mark.parametrize("error", [ConnectionError("down"), Permanent("no such mailbox")])
+def test_a_call_stops_after_exactly_so_many_failures_as_are_declared(
+    app: Sexton, runs: list[str], error: Exception
+) -> None:
+    @app.plan(min_gap="1h")
+    def letters() -> list[str]:
+        return ["good", "a", "b", "c", "d", "e"]
+
+    @letters.each(key=str, max_failures=3)
+    def send(thing: str) -> None:
+        runs.append(thing)
+        if thing != "good":
+            raise error
+
+    outcome = letters()
+
+    assert runs == ["good", "a", "b", "c"]
+    assert "stopped after 3 failures" in str(outcome)
+    assert (outcome.code, outcome.counts["done"]) == ("failed", 1)
 
 
 # --- plan mode ---
