@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from sexton.cli.linger import POLL_S
+from sexton.store import idle
 from sexton.store.store import Store
 from sexton.store.tasks import Request
 from tests.cli.shop import WAIT_S, Shop, open_shop
@@ -344,33 +346,66 @@ def test_a_watch_whose_store_was_moved_away_ends_and_says_so(shop: Shop) -> None
     assert "was moved away or replaced" in err
 
 
-def test_after_a_tick_the_ping_is_sent_by_another_process(shop: Shop) -> None:
-    pinged = threading.Event()
+@pytest.fixture
+def pings() -> Iterator[Pings]:
+    with Pings() as running:
+        yield running
 
-    class Outside(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            pinged.set()
 
-        def log_message(self, *words: object) -> None:
-            pass
+class Pings:
+    """A server outside that counts the ticks it hears of."""
 
-    server = HTTPServer(("127.0.0.1", 0), Outside)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}/secret"
+    def __init__(self) -> None:
+        self.came = threading.Semaphore(0)
+        came = self.came
+
+        class Outside(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                came.release()
+
+            def log_message(self, *words: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Outside)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/secret"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def ping(shop: Shop, pings: Pings) -> None:
+    """Let every tick of the shop be told outside."""
     with (shop.directory / "sexton.toml").open("a") as settings:
-        settings.write(f'ping_url = "{url}"\n')
-    shop.type("sync")
+        settings.write(f'ping_url = "{pings.url}"\n')
+    assert shop.type("sync").returncode == 0
+
+
+def test_after_a_tick_the_ping_is_sent_by_another_process(shop: Shop, pings: Pings) -> None:
+    ping(shop, pings)
     (shop.directory / "quick.began").unlink()
     shop.type("enqueue", "quick", "name=a")
-    assert not pinged.is_set()
+    assert not pings.came.acquire(blocking=False)
     told = shop.type("tick")
 
     assert told.returncode == 0
-    assert pinged.wait(WAIT_S)
-    server.shutdown()
-    server.server_close()
+    assert pings.came.acquire(timeout=WAIT_S)
+
+
+def test_a_tick_with_nothing_to_do_is_told_outside_as_well(shop: Shop, pings: Pings) -> None:
+    ping(shop, pings)
+    assert idle.look(str(shop.directory / "sexton.db"), str(shop.directory)) == pings.url
+    assert not pings.came.acquire(blocking=False)
+    told = shop.type("tick")
+
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+    assert pings.came.acquire(timeout=WAIT_S)
 
 
 INLINE = """
