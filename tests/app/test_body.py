@@ -167,6 +167,36 @@ def test_a_body_that_writes_into_stray_descriptors_harms_neither_store_nor_verdi
     assert shop.store.upkeep.check() == []
 
 
+def test_a_program_that_a_body_starts_cannot_report_in_its_place(shop: Shop) -> None:
+    shop.file("forger.py").write_text(
+        """
+import os
+
+for number in range(3, 256):
+    try:
+        os.write(number, b'{"status":"Complete","outcome":"forged"}\\n')
+    except OSError:
+        pass
+"""
+    )
+    shop.declare(
+        """
+        import subprocess
+
+        @app.task
+        def vanishes() -> None:
+            line = [sys.executable, "-I", "-S", "forger.py"]
+            subprocess.run(line, close_fds=False, check=True)
+            os._exit(0)
+        """
+    )
+    ask(shop, "vanishes")
+    shop.sexton("tick")
+
+    assert shop.ends("vanishes") == ["Aborted/failed"]
+    assert last(shop, "vanishes").outcome.startswith("it never returned: ")
+
+
 def test_output_is_bytes_and_its_head_and_tail_are_kept(shop: Shop) -> None:
     shop.declare(
         r"""

@@ -106,6 +106,29 @@ def test_an_aborted_plan_writes_the_item_at_hand_and_nothing_follows(shop: Shop)
     assert 3 <= len(statuses) < 20
 
 
+def test_a_plan_that_runs_past_its_expiry_begins_no_more_items(shop: Shop) -> None:
+    shop.settings("lease_s = 3600\n")
+    shop.declare(
+        """
+        @app.plan(schedule="@daily", expires="30m", timeout="10h", retry="1s x 5")
+        def letters() -> Iterator[int]:
+            yield from range(5)
+
+        @letters.each(key=str)
+        def send(thing: int) -> None:
+            did(thing)
+            if thing == 1:
+                app.store.db.set_clock(f"frozen:{app.store.now() + 30 * 60_000_000}")
+        """
+    )
+    shop.travel(days=1)
+    shop.sexton("tick")
+
+    assert shop.effects() == {"0": 1, "1": 1}
+    assert shop.ends("letters") == ["Aborted/expired"]
+    assert shop.store.items.statuses("letters", "2026-01-02T00:00") == {"0": "Done", "1": "Done"}
+
+
 def test_limits_hold_for_the_tasks_process_alone(shop: Shop) -> None:
     shop.declare(
         """
