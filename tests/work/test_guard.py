@@ -76,6 +76,33 @@ def test_a_body_runs_under_a_claim_that_is_its_own(shop: Shop, here: Here, due: 
     assert not [one for one in threading.enumerate() if one.name.startswith("sexton-lease")]
 
 
+def test_a_lease_is_renewed_at_least_once_in_every_lease(shop: Shop, due: Kind) -> None:
+    renewed: list[Claim] = []
+
+    class Counting(Here):
+        def renew(self, claim: Claim) -> Renewed:
+            renewed.append(claim)
+            return super().renew(claim)
+
+    counting = Counting(shop.store)
+    counting.lease_s = 0.5
+    leases = 0
+
+    def body(_: Run) -> tuple[Result, None]:
+        nonlocal leases
+        # It is renewed three times as often, so a machine that is slow has room.
+        while len(renewed) < 6 and leases < 6:
+            threading.Event().wait(counting.lease_s)
+            leases += 1
+        return DONE, None
+
+    outcome = call(counting, due, body)
+
+    assert outcome.code == "done"
+    assert len(renewed) >= leases
+    assert shop.ends() == ["Complete"]
+
+
 def test_an_abort_reaches_a_direct_call_before_its_next_item(
     shop: Shop, here: Here, due: Kind
 ) -> None:
