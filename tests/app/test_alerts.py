@@ -143,6 +143,21 @@ def test_a_delivery_that_fails_is_tried_again_and_then_not_repeated(
     assert len({body for _, body in checks.got}) == 1
 
 
+def test_an_alert_that_nobody_takes_is_no_reason_for_another(shop: Shop, checks: Checks) -> None:
+    shop.settings(f'[notify.http]\nurl = "{checks.url}"\n')
+    shop.declare(FAILING)
+    checks.status = 503
+    fail_for_good(shop)
+    for _ in range(10):
+        shop.travel(minutes=10)
+        shop.sexton("tick")
+
+    assert set(shop.ends("sexton.notify")) == {"Aborted/failed"}
+    assert {body for _, body in checks.got} == {checks.got[0][1]}
+    assert len(checks.got) == len(shop.ends("sexton.notify")) == 5
+    assert [notice["kind"] for notice in shop.store.tasks.notices()] == ["nightly"]
+
+
 def test_who_took_a_notice_does_not_get_it_again_when_another_did_not(
     shop: Shop, checks: Checks
 ) -> None:

@@ -190,7 +190,17 @@ def test_a_payload_that_does_not_fit_is_refused_before_anything_is_written(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"image": 5}', '{"image": "a", "colour": "red"}', '{"width": 1}']
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"image": 5}',
+        '{"image": "a", "colour": "red"}',
+        '{"width": 1}',
+        '{"image": "a", "width": "800"}',
+        '{"image": "a", "width": 800.5}',
+    ],
 )
 def test_a_rows_payload_is_read_strictly(app: Sexton, text: str) -> None:
     @app.task

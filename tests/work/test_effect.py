@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -84,6 +86,43 @@ def test_what_an_effect_raises_is_its_items(error: Exception | None, status: str
 
     assert (ended.key, ended.status) == ("1", status)
     assert ended.note == (said(error) if error else "")
+
+
+def generated() -> Iterator[None]:
+    yield
+
+
+async def awaited() -> None: ...
+
+
+async def generated_and_awaited() -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (generated, "generator"),
+        (awaited, "coroutine"),
+        (generated_and_awaited, "async generator"),
+    ],
+    ids=["generator", "coroutine", "async generator"],
+)
+def test_an_effect_that_returns_what_nobody_runs_did_nothing(
+    function: Callable[[], object], name: str
+) -> None:
+    made: list[Any] = []
+
+    def begin(_: object) -> object:
+        made.append(function())
+        return made[0]
+
+    ended = effect(begin).run(User(1), Item.fake())
+    if hasattr(made[0], "close"):
+        made[0].close()
+
+    assert ended.status == "Failed"
+    assert ended.note == f"TypeError: it returned a {name}, which nobody runs: nothing was done"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
