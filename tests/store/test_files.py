@@ -19,6 +19,8 @@ from sexton.core.errors import ConfigurationError, SextonError, StoreBusy, Store
 from sexton.core.task import Claim
 from sexton.store import create_store, open_store
 from sexton.store import sqlite as database
+from sexton.store.sql import Queries
+from sexton.store.sqlite import Database
 from sexton.store.store import Store, refuse_network
 from sexton.store.wake import touch, wake_path
 from tests.store.kit import (
@@ -49,6 +51,49 @@ def test_a_connection_carried_across_a_fork_is_refused(store: Store) -> None:
         assert in_a_child(act).startswith(
             "StoreError 75: this store connection was opened before a fork"
         )
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda db: db.begin(),
+        lambda db: db.run("PRAGMA user_version"),
+        lambda db: db.all("SELECT 1"),
+        lambda db: db.first("SELECT 1"),
+        lambda db: db.commit(),
+        lambda db: db.pragma("user_version"),
+    ],
+    ids=["begin", "run", "all", "first", "commit", "pragma"],
+)
+def test_every_word_to_a_store_carried_across_a_fork_is_refused_by_itself(
+    store: Store, act: Callable[[Database], object]
+) -> None:
+    said = in_a_child(lambda: f"not refused: {act(store.db)}")
+
+    assert said.startswith("StoreError 75: this store connection was opened before a fork")
+
+
+def test_a_child_that_closes_what_it_inherited_undoes_nothing_of_its_parents_transaction(
+    store: Store,
+) -> None:
+    store.db.pragma("cache_size", 1)  # so that a transaction is in the log before it is committed
+
+    def close() -> str:
+        store.close()
+        return "closed"
+
+    def put(keys: range) -> None:
+        for key in keys:
+            values = {"key": f"{key:04}", "value": '"' + "x" * 1000 + '"', "now": store.now()}
+            store.db.run(Queries("kv").put, values)
+
+    with store.db.transaction():
+        put(range(500))
+        said = in_a_child(close)
+        put(range(500, 1000))
+
+    assert said == "closed"
+    assert [key for key, _ in open_store(store.url).kv.scan()] == [f"{n:04}" for n in range(1000)]
 
 
 def test_a_child_that_ends_harms_nothing_of_its_parent(store: Store) -> None:
@@ -167,18 +212,32 @@ def test_counting_does_not_wait_for_the_disk_and_the_rest_does_again(store: Stor
     assert (relaxed, store.db.pragma("synchronous")) == (1, 2)
 
 
-def test_a_store_held_by_another_is_busy_after_a_bounded_wait(store: Store) -> None:
-    other = apsw.Connection(store.db.path)
-    other.execute("BEGIN IMMEDIATE")
-    store.db.connection.set_busy_timeout(1)
-
-    with pytest.raises(StoreBusy, match="held by another program") as busy:
-        store.kv.put("a", "1")
-    other.execute("ROLLBACK")
-    other.close()
+def test_a_store_held_by_another_is_busy_after_a_bounded_wait(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(database._patience())
+    monkeypatch.setattr(database, "_patience", lambda: asked)
+    monkeypatch.setattr(database, "BUSY_MS", 50)
+    late = open_store(store.url)
+    with store.db.transaction(), pytest.raises(StoreBusy, match="for over 50 ms") as busy:
+        late.kv.put("a", "1")
 
     assert busy.value.exit_code == 75
-    store.kv.put("a", "1")
+    assert (asked.answers[0], asked.answers[-1]) == (True, False)
+    late.kv.put("a", "1")
+    late.close()
+
+
+class Asked:
+    """Hears what is asked of the store's patience, and lets no test wait for ever."""
+
+    def __init__(self, patience: Callable[[int], bool]) -> None:
+        self.answers: list[bool] = []
+        self._patience = patience
+
+    def __call__(self, tries: int) -> bool:
+        self.answers.append(self._patience(tries))
+        return self.answers[-1] and tries < 1000
 
 
 def test_a_block_that_raises_is_rolled_back(store: Store) -> None:
