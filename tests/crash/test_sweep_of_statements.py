@@ -30,6 +30,35 @@ def complete(kind: str) -> int:
     return len([task for task in app.store.tasks.newest(kind=kind) if task.status == "Complete"])
 
 
+# --- the boundaries -----------------------------------------------------------------------------
+
+
+def test_a_run_is_killed_before_each_statement_and_after_each_commit(crashes: Crashes) -> None:
+    def put_twice() -> None:
+        for text in ("1", "2"):
+            app.store.kv.put("word", text)
+
+    reached = []
+    for crash in crashes(put_twice):
+        kept = app.store.kv.get("word")
+        reached.append((" ".join(crash.at.split()[:3]), kept[0] if kept else ""))
+        crash.resume()
+
+    assert reached[-10:] == [
+        ("before BEGIN IMMEDIATE", ""),
+        ("before SELECT value", ""),  # the clock, which a test has set
+        ("before INSERT INTO", ""),
+        ("before COMMIT", ""),
+        ("after COMMIT", "1"),
+        ("before BEGIN IMMEDIATE", "1"),
+        ("before SELECT value", "1"),
+        ("before INSERT INTO", "1"),
+        ("before COMMIT", "1"),
+        ("after COMMIT", "2"),
+    ]
+    assert all(at.startswith("before ") and kept == "" for at, kept in reached[:-10])
+
+
 # --- guard and ledger ---------------------------------------------------------------------------
 
 
