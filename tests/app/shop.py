@@ -13,6 +13,7 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from sexton.store import create_store
 from sexton.store.store import Store
 
 BOUND_S = 120.0
+END_S = 20.0  # more than a tick gives its tasks to end
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 HEAD = """
@@ -44,6 +46,7 @@ class Shop:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._started: list[subprocess.Popen[str]] = []
         self.url = f"sqlite:///{directory / 'sexton.db'}"
         (directory / "sexton.toml").write_text('app = "tasks:app"\n')
         self.store: Store = create_store(self.url)
@@ -96,7 +99,8 @@ class Shop:
         python: Sequence[str] = (),
         cwd: Path | None = None,
     ) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        """Start one command; if the test does not wait for its end, it ends with the shop."""
+        process = subprocess.Popen(
             self.start_line(*words, python=python),
             cwd=cwd or self.directory,
             env=self.environment(**(env or {})),
@@ -106,6 +110,20 @@ class Shop:
             encoding="utf-8",
             errors="surrogateescape",
         )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what a test that failed has left running: all are asked first, so that each ends
+        its own tasks meanwhile, and who does not listen is killed."""
+        left = [process for process in self._started if process.poll() is None]
+        for process in left:
+            process.terminate()
+        for process in left:
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=END_S)
+            process.kill()
+            process.wait()
 
     def sexton(
         self,
@@ -172,6 +190,7 @@ def opened(directory: Path) -> Iterator[Shop]:
     """A shop for one test; what its store promises is checked after it."""
     made = Shop(directory)
     yield made
+    made.end()
     found = made.store.upkeep.check()
     made.store.close()
     assert found == []

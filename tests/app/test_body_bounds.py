@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from tests.app.body_kit import ask, await_gone, last, start_and_await
-from tests.app.shop import Shop, finish
+from tests.app.shop import Shop, finish, opened
 
 # --- deadlines, aborts, limits ---
 
@@ -295,3 +296,27 @@ def test_a_tick_that_dies_leaves_no_process_and_the_next_finishes(
 
     assert shop.ends("nightly") == ["Aborted/lost", "Complete"]
     assert shop.effects() == {"1": 1, "2": 1}
+
+
+def test_what_a_failed_test_leaves_running_ends_with_its_shop(tmp_path: Path) -> None:
+    lent = opened(tmp_path)
+    shop = next(lent)
+    shop.declare(
+        """
+        @app.task
+        def stuck() -> None:
+            Path("pid").write_text(f"{os.getpid()}\\n")
+            time.sleep(1000)
+        """
+    )
+    ask(shop, "stuck")
+    tick, [pid] = start_and_await(shop, "pid")
+    try:
+        was_running = tick.poll() is None
+        remaining = list(lent)
+        is_running = tick.poll() is None
+    finally:
+        tick.kill()
+    await_gone(pid)
+
+    assert (was_running, remaining, is_running) == (True, [], False)
