@@ -22,7 +22,7 @@ from sexton.store import create_store
 from sexton.store.store import Store
 
 BOUND_S = 120.0
-END_S = 20.0  # more than a tick gives its tasks to end
+END_S = 30.0  # more than a tick, told to end, gives its tasks
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 HEAD = """

@@ -301,6 +301,7 @@ def test_a_tick_that_dies_leaves_no_process_and_the_next_finishes(
 def test_what_a_failed_test_leaves_running_ends_with_its_shop(tmp_path: Path) -> None:
     lent = opened(tmp_path)
     shop = next(lent)
+    shop.settings("grace_s = 0\n")
     shop.declare(
         """
         @app.task
