@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ from tests.work.process_kit import launch, python, run, said, shell
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 MYSELF = os.getuid()
-MEMORY_CGROUP = Path("/sys/fs/cgroup/memory")
+CGROUPS = Path("/sys/fs/cgroup")
+IS_UNIFIED = (CGROUPS / "cgroup.controllers").exists()
+TIGHT_BYTES = 32 << 20
 # In Perl, which every Debian has: another user may be unable to read our Python.
 FORK_BOMB = """
 $| = 1;
@@ -48,28 +51,69 @@ def test_a_program_gets_no_more_memory_than_its_limit() -> None:
     assert process.output.text() == "got it\n"
 
 
+class Tight:
+    """A memory cgroup, of the first or the second version, that is soon full."""
+
+    def __init__(self, directory: Path, *, limits: dict[str, str], told: str) -> None:
+        self._directory = directory
+        self._told = directory / told
+        for name, text in limits.items():
+            (directory / name).write_text(text)
+
+    @property
+    def script(self) -> str:
+        """Shell words that want far more than there is."""
+        return f"echo 0 > {self._directory}/cgroup.procs && exec perl -e '$x = \"x\" x 900_000_000'"
+
+    def kills(self) -> int:
+        """How many processes the kernel has killed in it."""
+        words = dict(line.split() for line in self._told.read_text().splitlines())
+        return int(words["oom_kill"])
+
+
 @pytest.fixture
-def tight_memory() -> Iterator[str]:
-    """Shell words that lead to a kill for want of memory.
-
-    By the kernel itself where a memory cgroup can be made; elsewhere the same signal by hand.
-    """
-    cgroup = MEMORY_CGROUP / f"sexton-test-{os.getpid()}"
-    try:
-        cgroup.mkdir()
-    except OSError:
-        yield "kill -9 $$"
-        return
-    (cgroup / "memory.limit_in_bytes").write_text(str(32 << 20))
-    yield f"echo 0 > {cgroup}/cgroup.procs; exec perl -e '$x = \"x\" x 900_000_000'"
-    cgroup.rmdir()
+def tight_memory() -> Iterator[Tight]:
+    """A cgroup in which the kernel itself kills, wherever this user may make one."""
+    with ExitStack() as undone:
+        try:
+            made = _second_version(undone) if IS_UNIFIED else _first_version(undone)
+        except OSError as error:
+            pytest.skip(f"no memory cgroup can be made here: {error.strerror}")
+        yield made
 
 
-def test_a_kill_for_want_of_memory_is_told_as_such(tight_memory: str) -> None:
-    ended, _ = run(shell(tight_memory))
+def _first_version(undone: ExitStack) -> Tight:
+    directory = _made(CGROUPS / "memory", undone)
+    return Tight(
+        directory, limits={"memory.limit_in_bytes": str(TIGHT_BYTES)}, told="memory.oom_control"
+    )
 
-    assert ended.signal == signal.SIGKILL
+
+def _second_version(undone: ExitStack) -> Tight:
+    given = CGROUPS / "cgroup.subtree_control"
+    if "memory" not in given.read_text().split():
+        given.write_text("+memory")
+        undone.callback(given.write_text, "-memory")
+    directory = _made(CGROUPS, undone)
+    limits = {"memory.max": str(TIGHT_BYTES)}
+    if (directory / "memory.swap.max").exists():  # else it would only grow slow
+        limits["memory.swap.max"] = "0"
+    return Tight(directory, limits=limits, told="memory.events")
+
+
+def _made(parent: Path, undone: ExitStack) -> Path:
+    directory = parent / f"sexton-test-{os.getpid()}"
+    directory.mkdir()
+    undone.callback(directory.rmdir)
+    return directory
+
+
+def test_a_kill_for_want_of_memory_is_told_as_such(tight_memory: Tight) -> None:
+    ended, process = run(shell(tight_memory.script))
+
+    assert ended.signal == signal.SIGKILL, process.output.text()
     assert ended.words() == "ended by signal 9; the kernel may have been out of memory"
+    assert tight_memory.kills() == 1
 
 
 @pytest.mark.parametrize(
