@@ -13,8 +13,9 @@ from sexton.core.task import ABORTED, Claim, Result
 from sexton.store.store import Store
 from sexton.store.tasks import Request
 from sexton.testing.clock import Clock
-from sexton.work.holder import nonce
-from tests.store.kit import ASKED, DONE, FAILED, JOINED, OWNER, lose, statuses
+from sexton.work.holder import encode_leader, encode_owner, nonce
+from sexton.work.owner import Owner
+from tests.store.kit import ASKED, DONE, FAILED, JOINED, OWNER, lose, statuses, taken
 
 HOUR_US = 3_600_000_000
 
@@ -144,6 +145,41 @@ def test_a_machine_claims_no_more_than_it_may_run(queue: Queue, store: Store) ->
     claims = [queue.claim(nonce()) for _ in range(store.settings.parallel + 1)]
 
     assert [claim is not None for claim in claims] == [True] * store.settings.parallel + [False]
+
+
+def test_what_runs_in_its_callers_own_process_takes_no_place_of_a_ticks(
+    queue: Queue, store: Store
+) -> None:
+    for _ in range(store.settings.parallel):
+        taken(store, ASKED)
+    id_ = ask(store)
+
+    assert claimed(queue).task == id_
+    assert statuses(store).count("Running") == store.settings.parallel + 1
+
+
+def test_what_has_a_process_of_its_own_takes_a_place_also_after_it_began(
+    queue: Queue, store: Store
+) -> None:
+    for _ in range(store.settings.parallel):
+        ask(store)
+        assert queue.enter(claimed(queue), encode_leader(1234, 5678))
+    ask(store)
+
+    assert queue.claim(nonce()) is None
+
+
+def test_how_many_run_is_counted_for_each_machine(queue: Queue, store: Store) -> None:
+    there = store.queue(encode_owner(Owner.of("another-machine", *Owner.here()[1:])))
+    for _ in range(store.settings.parallel + 1):
+        ask(store)
+    for _ in range(store.settings.parallel):
+        assert there.claim(nonce()) is not None
+    assert there.claim(nonce()) is None
+
+    claim = claimed(queue)
+
+    assert store.tasks.get(claim.task).owner == OWNER
 
 
 def test_a_row_for_another_server_is_not_ours(
