@@ -460,6 +460,38 @@ def test_a_request_behind_a_run_that_is_tried_again_waits_for_that_attempt(
     assert (after_all.task, after_all.period) == (behind.id, f"after:{again.task}")
 
 
+def test_a_request_behind_a_run_comes_after_its_next_attempt_however_urgent_it_is(
+    store: Store, clock: Clock
+) -> None:
+    kind = msgspec.structs.replace(GAP, retry=retry.parse("30m x 2"))
+    claim = taken(store, kind)
+    behind = store.tasks.enqueue(kind, Request(priority=9))
+    finish(store, claim, FAILED)
+    clock.travel(hours=21)  # no tick came, and both are due by now
+    assert store.tasks.get(behind.id).due_at <= store.now()
+
+    first = store.queue(OWNER).claim(nonce())
+
+    assert first is not None
+    assert (first.root, first.attempt) == (claim.task, 2)
+    assert store.tasks.get(behind.id).status == "Pending"
+
+
+def test_a_request_behind_a_run_waits_for_it_also_where_its_lane_was_renamed_meanwhile(
+    store: Store, clock: Clock
+) -> None:
+    claim = taken(store, GAP)
+    renamed = msgspec.structs.replace(GAP, lane="disk")
+    store.kinds.sync([renamed])
+    behind = store.tasks.enqueue(renamed, Request())
+    clock.travel(hours=21)  # longer than the gap
+    assert store.tasks.get(behind.id).due_at <= store.now()
+
+    assert store.queue(OWNER).claim(nonce()) is None
+    finish(store, claim)
+    assert store.queue(OWNER).claim(nonce()) is not None
+
+
 @pytest.mark.parametrize("how", ["adopted", "aborted", "expired", "run late by a tick"])
 def test_a_request_behind_a_run_waits_for_no_gap_of_a_run_that_never_succeeded(
     store: Store, clock: Clock, how: str
@@ -831,6 +863,21 @@ def test_the_highest_priority_of_those_that_join_wins(store: Store) -> None:
 
     assert joined.task is not None
     assert joined.task.priority == 7
+
+
+@pytest.mark.parametrize("kind", [JOINED, GAP], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("hours", [(1, 2), (2, 1)])
+def test_the_earliest_moment_of_those_that_join_wins_whichever_came_first(
+    store: Store, kind: Kind, hours: tuple[int, int]
+) -> None:
+    now = store.now()
+    first, second = (
+        store.tasks.enqueue(kind, Request(key=kind.key, at=now + count * HOUR_US))
+        for count in hours
+    )
+
+    assert (second.id, second.is_new) == (first.id, False)
+    assert store.tasks.get(first.id).due_at == now + HOUR_US
 
 
 def test_requests_that_wait_join_and_lose_no_change(store: Store) -> None:
