@@ -399,6 +399,96 @@ def test_live_rows_stay_however_old(store: Store, clock: Clock) -> None:
     assert sorted(statuses(store)) == ["Pending", "Running"]
 
 
+def test_the_attempts_before_one_that_waits_stay_with_it(store: Store, clock: Clock) -> None:
+    kind = msgspec.structs.replace(ASKED, retry=retry.parse("30m x 3"))
+    claim = taken(store, kind)
+    finish(store, claim, FAILED)
+    clock.travel(days=1000)
+
+    assert store.upkeep.prune(1)["tasks"] == 0
+    assert [(task.id, task.status) for task in store.tasks.chain(claim.task)] == [
+        (claim.task, "Aborted"),
+        (claim.task + 1, "Pending"),
+    ]
+
+
+@pytest.fixture
+def half_done(store: Store, clock: Clock) -> int:
+    """A plan's period that is Complete, four later ones as well; of its two items, `ann` is done
+    and `ben` is in doubt. The first attempt's id."""
+    store.kinds.ensure(PLAN)
+    clock.travel_to(MORNING)
+    first = taken(store, PLAN)
+    ledger = ledger_of(store, PLAN, first)
+    begin(ledger, "ann", "ben")
+    done(ledger, "ann")
+    lose(store, first)
+    second = taken(store, PLAN)
+    begin(ledger_of(store, PLAN, second), "ben")
+    finish(store, second)
+    for _ in range(4):
+        clock.travel(days=1)
+        finish(store, taken(store, PLAN))
+    return first.task
+
+
+def of_period(store: Store) -> dict[str, str]:
+    """What the ledger of that period knows."""
+    return store.items.statuses("summary", "2026-03-03T07:30")
+
+
+def test_a_ledger_of_which_an_item_has_not_ended_stays_whole(store: Store, clock: Clock) -> None:
+    store.kinds.ensure(PLAN)
+    clock.travel_to(MORNING)
+    claim = taken(store, PLAN)
+    begin(ledger_of(store, PLAN, claim), "ann", "ben")
+    done(ledger_of(store, PLAN, claim), "ann")
+    lose(store, claim)
+    for _ in range(4):
+        clock.travel(days=1)
+        finish(store, taken(store, PLAN))
+
+    assert store.upkeep.prune(1)["items"] == 0
+    assert of_period(store) == {"ann": "Done", "ben": "In doubt"}
+
+
+@pytest.mark.usefixtures("half_done")
+def test_a_ledger_of_which_an_item_began_again_or_ended_lately_stays_whole(
+    store: Store, clock: Clock
+) -> None:
+    store.items.settle("summary", "ben", "retry", "eve")
+    again = store.queue(OWNER).claim(nonce())
+    assert again is not None
+    ledger = ledger_of(store, PLAN, again)
+    begin(ledger, "ben")
+    store.upkeep.prune(1)
+    assert of_period(store) == {"ann": "Done", "ben": "Begun"}
+    done(ledger, "ben")
+    finish(store, again)
+    store.upkeep.prune(1)
+
+    assert of_period(store) == {"ann": "Done", "ben": "Done"}
+    clock.travel(days=2)
+    store.upkeep.prune(1)
+    assert of_period(store) == {}
+
+
+def test_what_was_sent_back_stays_while_its_attempt_waits(
+    store: Store, clock: Clock, half_done: int
+) -> None:
+    store.items.settle("summary", "ben", "retry", "eve")
+    clock.travel(days=1000)  # nobody ticked
+    finish(store, taken(store, PLAN))
+    store.upkeep.prune(1)
+    assert of_period(store) == {"ann": "Done", "ben": "Failed"}
+
+    again = store.queue(OWNER).claim(nonce())
+
+    assert again is not None
+    assert again.root == half_done
+    assert begin(ledger_of(store, PLAN, again), "ann", "ben") == ["leave", "begin"]
+
+
 def test_the_keys_of_a_wide_scope_are_never_forgotten(store: Store, clock: Clock) -> None:
     wide = msgspec.structs.replace(GAP, family="plan", scope="reminded")
     for number in range(3):
@@ -415,11 +505,15 @@ def test_the_keys_of_a_wide_scope_are_never_forgotten(store: Store, clock: Clock
     assert begin(again, "appointment 0", "appointment 2") == ["leave", "leave"]
 
 
+@pytest.mark.parametrize("hour", [3, 12, 23])  # at three it is still yesterday in the west
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
-def test_todays_slots_of_a_cap_stay_in_every_zone(store: Store, clock: Clock, zone: str) -> None:
+def test_todays_slots_of_a_cap_stay_in_every_zone(
+    store: Store, clock: Clock, zone: str, hour: int
+) -> None:
     kind = msgspec.structs.replace(PLAN, tz=zone)
     cap = Cap(1, "email", "mail")
     store.kinds.ensure(kind)
+    clock.travel_to(datetime(2026, 3, 3, hour, tzinfo=UTC))
     for _ in range(4):
         clock.travel(days=1)
         claim = taken(store, kind)
