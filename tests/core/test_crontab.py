@@ -135,6 +135,9 @@ def test_what_is_no_line_at_all_is_refused_in_words(line: str, words: str, hint:
         "0 0 */2 * 1",
         "0 0 13 * */5",
         "0 0 1-31/10 * *",
+        "*/59 * * * *",  # a step as long as its range names both ends
+        "10-20/10 * * * *",
+        "0 */23 * * *",
         "0 0 29 2 *",
         "0\t0  *  * *",
         "0 0 31 1-12 sun",
