@@ -250,6 +250,22 @@ def test_a_fresh_lease_is_not_written_again(queue: Queue, store: Store, clock: C
     assert store.tasks.get(claim.task) == before
 
 
+def test_a_lease_is_written_again_when_a_third_of_it_is_gone(
+    queue: Queue, store: Store, clock: Clock
+) -> None:
+    ask(store)
+    claim = claimed(queue)
+    before = store.tasks.get(claim.task).lease_at
+    clock.travel(seconds=store.settings.lease_s / 3)
+    queue.renew([claim])
+    assert store.tasks.get(claim.task).lease_at == before
+
+    clock.travel(seconds=1)
+    queue.renew([claim])
+
+    assert store.tasks.get(claim.task).lease_at == store.now() + store.settings.lease_us
+
+
 def test_a_renewal_tells_each_claim_of_its_end(queue: Queue, store: Store, clock: Clock) -> None:
     ask(store)
     ask(store)
