@@ -200,12 +200,13 @@ class StoreMachine(RuleBasedStateMachine):
     # -- items ---------------------------------------------------------------------------------
 
     @precondition(lambda self: SERVING not in self.running)
-    @rule()
-    def a_run_that_serves_begins(self) -> None:
+    @rule(target=claims)
+    def a_run_that_serves_begins(self) -> Claim:
         self.clock.travel(hours=1)
         answer = self.guard.take(HOURLY, Call(nonce=nonce()))
         assert not isinstance(answer, Refused)
         self.took(answer.claim)
+        return answer.claim
 
     @precondition(lambda self: SERVING in self.running)
     @rule(keys=st.lists(KEYS, min_size=1, unique=True))
@@ -221,8 +222,8 @@ class StoreMachine(RuleBasedStateMachine):
                 assert at in self.open_items
 
     @precondition(lambda self: SERVING in self.running)
-    @rule()
-    def the_run_that_serves_is_taken_over(self) -> None:
+    @rule(target=ghosts)
+    def the_run_that_serves_is_taken_over(self) -> Claim:
         """Its owner dies, and a call takes its place, if an attempt is left."""
         claim = self.running[SERVING]
         self.store.sweeps.settle_lost(self.store.tasks.get(claim.task), "it died")
@@ -230,15 +231,18 @@ class StoreMachine(RuleBasedStateMachine):
         answer = self.guard.take(HOURLY, Call(nonce=nonce()))
         if not isinstance(answer, Refused):
             self.took(answer.claim)
+        return claim
 
     @rule(ghost=ghosts, key=KEYS)
-    def a_zombie_wants_an_item(self, ghost: Claim, key: str) -> None:
+    def a_zombie_ends_an_item_and_wants_another(self, ghost: Claim, key: str) -> None:
         before = self.store.items.entries(ghost.kind)
-        try:
-            self.store.ledger(KINDS[ghost.kind], ghost).advance([Ended(key, "Done")], [Wanted(key)])
-            raise AssertionError("a zombie began an item")
-        except Fenced:
-            assert self.store.items.entries(ghost.kind) == before
+        ledger = self.store.ledger(KINDS[ghost.kind], ghost)
+        for ended in (Ended(key, "Done"), Ended(key, "Unbegun")):
+            try:
+                ledger.advance([ended], [Wanted("dan")])
+                raise AssertionError("a zombie wrote into the ledger")
+            except Fenced:
+                assert self.store.items.entries(ghost.kind) == before
 
     # -- people --------------------------------------------------------------------------------
 

@@ -200,6 +200,43 @@ def test_a_zombie_records_no_item_and_its_report_is_kept(store: Store, claim: Cl
     assert [text for _, text in store.tasks.late(claim.task)] == ["item ann ended late: Done"]
 
 
+@pytest.mark.parametrize("status", ["Done", "Failed", "Rejected", "Unbegun"])
+@pytest.mark.parametrize("tries", [1, 2])
+def test_a_zombie_that_nobody_follows_yet_ends_nothing_and_begins_nothing(
+    store: Store, claim: Claim, status: str, tries: int
+) -> None:
+    zombie = claim
+    if tries == 2:
+        first = ledger_of(store, PLAN, claim)
+        begin(first, "ann")
+        first.advance([Ended("ann", "Failed")], [])
+        finish(store, claim, FAILED)
+        zombie = taken(store, PLAN)
+    ledger = ledger_of(store, PLAN, zombie)
+    begin(ledger, "ann")
+    lose(store, zombie)
+    before = store.items.entries("summary")
+
+    with pytest.raises(Fenced):
+        ledger.advance([Ended("ann", status)], [Wanted("ben")])  # type: ignore[arg-type]
+
+    assert [(item.key, item.status, item.tries) for item in before] == [("ann", "Begun", tries)]
+    assert store.items.entries("summary") == before
+    assert [text for _, text in store.tasks.late(zombie.task)] == [f"item ann ended late: {status}"]
+
+
+def test_a_zombie_frees_no_slot_of_a_cap(store: Store, claim: Claim) -> None:
+    cap = Cap(1, "email", "mail")
+    zombie = ledger_of(store, PLAN, claim, cap)
+    zombie.advance([], [Wanted("ann", "ann@x.org")])
+    lose(store, claim)
+    with pytest.raises(Fenced):
+        zombie.advance([Ended("ann", "Unbegun")], [])
+    follower = ledger_of(store, PLAN, taken(store, PLAN), cap)
+
+    assert follower.advance([], [Wanted("bob", "ann@x.org")])[0].step == "capped"
+
+
 def test_a_zombie_cannot_end_the_item_of_its_follower(store: Store, claim: Claim) -> None:
     kind = doubtful("retry")
     zombie = ledger_of(store, kind, claim)
