@@ -48,7 +48,12 @@ END_WAIT_S = 15  # how long a stopped command may take to tidy up
 LOG_TAIL_LINES = 15
 
 # Debian package -> a binary of it. Only some tests need them; those say so with the mark `needs`.
-TEST_PACKAGES = {"cron": "cron", "faketime": "faketime", "strace": "strace"}
+TEST_PACKAGES = {
+    "cron": "cron",
+    "faketime": "faketime",
+    "locales": "locale-gen",
+    "strace": "strace",
+}
 
 CHECKS = (
     ("ruff", "check", "."),

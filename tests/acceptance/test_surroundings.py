@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -121,28 +120,42 @@ def test_warnings_as_errors_change_nothing(due: Shop) -> None:
 # --- where it stands ---
 
 
+# Put in force by the application in each of its processes; raises where there is no such locale.
+IN_FORCE = """
+import locale
+taken = locale.setlocale(locale.LC_ALL, "")
+monday = time.strftime("%A", (2026, 1, 5, 0, 0, 0, 0, 5, 0))
+with open(HERE / "languages", "a", encoding="utf-8") as file:
+    print(taken, monday, locale.localeconv()["decimal_point"], file=file)
+"""
+
+
 @pytest.fixture(scope="module")
 def turkish(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A Turkish locale, generated where the machine has its source; its name in any case."""
+    """A Turkish locale, compiled for these tests alone, and the environment that chooses it."""
     place = tmp_path_factory.mktemp("locale")
-    names = {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8"}
-    if shutil.which("localedef") and Path("/usr/share/i18n/locales/tr_TR").exists():
-        line = ["localedef", "-i", "tr_TR", "-f", "UTF-8", str(place / "tr_TR.UTF-8")]
-        subprocess.run(line, check=True, capture_output=True)
-        return {**names, "LOCPATH": str(place)}
-    return names
+    line = ["localedef", "-i", "tr_TR", "-f", "UTF-8", str(place / "tr_TR.UTF-8")]
+    subprocess.run(line, check=True, capture_output=True)
+    return {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "LOCPATH": str(place)}
 
 
-def test_in_a_turkish_locale_all_is_the_same(due: Shop, turkish: dict[str, str]) -> None:
-    done = due.sexton("tick", env=turkish)
-    again = due.sexton("run", "letters", env=turkish)
-    refused = due.sexton("run", "LETTERS", env=turkish)
+@pytest.mark.needs("localedef", "locale-gen")  # the latter comes with the locales' sources
+def test_in_a_turkish_locale_all_is_the_same(shop: Shop, turkish: dict[str, str]) -> None:
+    shop.write(IN_FORCE + LETTERS)
+    synced = shop.sexton("sync", env=turkish)
+    shop.travel(hours=7, minutes=30)
+    done = shop.sexton("tick", env=turkish)
+    again = shop.sexton("run", "letters", env=turkish)
+    refused = shop.sexton("run", "LETTERS", env=turkish)
 
-    assert done.returncode == 0, done.stderr
+    assert (synced.returncode, done.returncode) == (0, 0), synced.stderr + done.stderr
     assert again.stdout.startswith("skipped: period 2026-01-01T07:30 completed")
     assert refused.returncode == 2
-    assert due.effects() == ONCE
-    assert set(due.store.items.statuses("letters", "2026-01-01T07:30")) == set(ONCE)
+    assert shop.effects() == ONCE
+    assert set(shop.store.items.statuses("letters", "2026-01-01T07:30")) == set(ONCE)
+    languages = Counter(shop.file("languages").read_text(encoding="utf-8").splitlines())
+    assert set(languages) == {"tr_TR.UTF-8 Pazartesi ,"}
+    assert languages.total() >= 4  # of the sync, of the tick's task, and of either call
 
 
 def test_a_terminal_that_knows_only_ascii_breaks_nothing(shop: Shop) -> None:
