@@ -25,9 +25,11 @@ CLAIMS = 30  # a round
 # As an asked kind's rows are, made at once.
 FILL = """
 WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :count)
-INSERT INTO task (kind, key, lane, status, root, due_at, asked_at, started_at, ended_at, claim)
+INSERT INTO task (kind, key, lane, status, root, due_at, asked_at, started_at, ended_at, claim,
+    nth_success)
 SELECT 'inline', :word || n, 'inline/any/' || :word || n, :status, n, :now, :now,
-    iif(:status = 'Complete', :now, NULL), iif(:status = 'Complete', :now, NULL), '' FROM number
+    iif(:status = 'Complete', :now, NULL), iif(:status = 'Complete', :now, NULL), '',
+    iif(:status = 'Complete', 1, NULL) FROM number
 """
 
 

@@ -69,6 +69,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     abort_by: str
     outcome: str
     counts: str
+    nth_success: int | None
 
     @property
     def is_final(self) -> bool:

@@ -41,7 +41,9 @@ def _why(kind: Kind, refusal: Refused, anchor: Instant, now: Instant) -> str:
             return f"its lane is held by {task.kind}, task {task.id} on {task.host}"
         case "gap" if task:
             ends = clock_of(refusal.at or now, kind, now)
-            started = clock_of(task.started_at or now, kind, now)
+            # One that was dated in the future counts as begun earlier.
+            began_at = min(task.started_at or now, (refusal.at or now) - kind.min_gap_us)
+            started = clock_of(began_at, kind, now)
             gap = duration.say(kind.min_gap_us)
             return f"the last success, task {task.id}, began at {started}; {gap} later is {ends}"
         case "expired":

@@ -26,6 +26,7 @@ from sexton.store.sqlite import APPLICATION_ID, NEWEST, Database
 
 # A time service corrects less than this; what is dated later still is from a clock that was wrong.
 CLOCK_STEP_US = 120_000_000
+PAUSE_US = 300_000_000  # between two ticks of a steady row
 
 
 def look(path: str, directory: str = "") -> str | None:
@@ -50,12 +51,17 @@ def look(path: str, directory: str = "") -> str | None:
         if found is None or (directory and found["directory"] not in ("", directory)):
             return None
         with db.transaction():
-            db.run(sql.mark, {"now": now, "text": os.uname().nodename})
+            mark_tick(db, sql, now, os.uname().nodename)
         return found["ping"]
     except SextonError:
         return None
     finally:
         db.close()
+
+
+def mark_tick(db: Database, sql: Queries, now: int, host: str) -> None:
+    """Note, in a transaction that the caller opened, that a tick came."""
+    db.run(sql.mark, {"now": now, "text": host, "pause_us": PAUSE_US})
 
 
 def is_quiet(db: Database) -> bool:

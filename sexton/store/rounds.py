@@ -14,7 +14,7 @@ from sexton.core.settings import Settings
 from sexton.core.task import ABORTED, ANY_TARGET, PENDING, Reason, Task
 from sexton.store import kinds, rows
 from sexton.store.gap import last_success
-from sexton.store.idle import CLOCK_STEP_US
+from sexton.store.idle import CLOCK_STEP_US, mark_tick
 from sexton.store.rows import MARK_SQL, SQL
 from sexton.store.sql import Queries
 from sexton.store.sqlite import Database
@@ -153,7 +153,7 @@ class Rounds:
         with self._db.transaction():
             now = self._db.now()
             last_at = int(self._db.all(IDLE_SQL.look, {"now": now})[0]["last_at"])
-            self._db.run(MARK_SQL.put, {"name": "tick", "now": now, "text": host})
+            mark_tick(self._db, IDLE_SQL, now, host)
             is_behind = last_at > now + CLOCK_STEP_US
             if is_behind:
                 self._mend_clock(now)

@@ -25,6 +25,8 @@ PERIOD = {"period": "2026-03-02T07:30"}
 
 def insert(store: Store, *parts: dict[str, Any], **more: Any) -> None:
     row = ROW | {name: value for part in parts for name, value in part.items()} | more
+    if row["status"] == "Complete":
+        row["nth_success"] = store.tasks.count().get("Complete", 0) + 1
     names = ", ".join(row)
     store.db.run(
         f"INSERT INTO task ({names}) VALUES ({', '.join(':' + name for name in row)})", row

@@ -769,6 +769,42 @@ def test_the_date_of_a_success_in_the_future_delays_nothing_when_it_comes(
     assert queue.claim(nonce()) is not None
 
 
+def test_a_success_in_the_future_is_never_again_the_last_once_others_came(
+    store: Store, clock: Clock
+) -> None:
+    clock.travel(days=10)
+    finish(store, taken(store, GAP))
+    clock.travel(hours=20)
+    finish(store, taken(store, GAP))
+    clock.travel(days=-10)
+    assert code(store, GAP) == "gap"
+    clock.travel(hours=9)
+    finish(store, taken(store, GAP, force="a person"))
+    for _ in range(10):
+        clock.travel(hours=20)
+        finish(store, taken(store, GAP))
+
+    clock.travel(hours=10, minutes=5)  # the wrong date of the first success has come
+
+    assert code(store, GAP) == "gap"
+    clock.travel(hours=9, minutes=55)
+    finish(store, taken(store, GAP))
+
+
+def test_a_date_in_the_future_that_comes_while_ticks_come_was_wrong(
+    store: Store, clock: Clock
+) -> None:
+    clock.travel(hours=19)
+    finish(store, taken(store, GAP))
+    clock.travel(hours=-19)
+    for _ in range(20 * 12):
+        store.rounds.mark_tick("host-a")
+        clock.travel(minutes=5)
+    store.tasks.enqueue(GAP, Request())
+
+    assert store.queue(OWNER).claim(nonce()) is not None
+
+
 # --- requests behind a run ----------------------------------------------------------------------
 
 

@@ -542,10 +542,12 @@ def test_counters_notices_and_requests_go_with_their_time(store: Store, clock: C
 
 def test_many_rows_are_pruned_in_batches(store: Store) -> None:
     with store.db.transaction():
-        for _ in range(1201):
+        for number in range(1201):
             store.db.run(
                 "INSERT INTO task (kind, key, lane, status, root, due_at, asked_at, started_at,"
-                " ended_at) VALUES ('resize', '', 'l', 'Complete', 1, 0, 0, 1, 2)"
+                " ended_at, nth_success)"
+                " VALUES ('resize', '', 'l', 'Complete', 1, 0, 0, 1, 2, :number)",
+                {"number": number},
             )
 
     assert store.upkeep.prune(1)["tasks"] == 1201
@@ -555,30 +557,30 @@ def test_many_rows_are_pruned_in_batches(store: Store) -> None:
 
 TASK = (
     "INSERT INTO task (kind, key, period, lane, status, reason, attempt, root, retry_of, due_at,"
-    " asked_at, started_at, ended_at, lease_at, claim) VALUES "
+    " asked_at, started_at, ended_at, lease_at, claim, nth_success) VALUES "
 )
 ITEM = "INSERT INTO item (scope, key, status, task, kind, begun_at, ended_at) VALUES "
 
 BROKEN = {
     "has 2 rows that are not Aborted": [
         "DROP INDEX task_once_a_period",
-        TASK + "('k', '', 'p', 'l1', 'Complete', '', 1, 1, NULL, 0, 0, 1, 2, NULL, ''),"
-        " ('k', '', 'p', 'l2', 'Complete', '', 2, 1, NULL, 0, 0, 1, 2, NULL, '')",
+        TASK + "('k', '', 'p', 'l1', 'Complete', '', 1, 1, NULL, 0, 0, 1, 2, NULL, '', 1),"
+        " ('k', '', 'p', 'l2', 'Complete', '', 2, 1, NULL, 0, 0, 1, 2, NULL, '', 2)",
     ],
     "attempt 1 of k p is there 2 times": [
         "DROP INDEX task_attempt",
-        TASK + "('k', '', 'p', 'l', 'Aborted', 'lost', 1, 1, NULL, 0, 0, 1, 2, NULL, ''),"
-        " ('k', '', 'p', 'l', 'Aborted', 'lost', 1, 1, NULL, 0, 0, 1, 2, NULL, '')",
+        TASK + "('k', '', 'p', 'l', 'Aborted', 'lost', 1, 1, NULL, 0, 0, 1, 2, NULL, '', NULL),"
+        " ('k', '', 'p', 'l', 'Aborted', 'lost', 1, 1, NULL, 0, 0, 1, 2, NULL, '', NULL)",
     ],
     "k key has 2 Pending rows": [
         "DROP INDEX task_one_waits",
-        TASK + "('k', 'key', '', 'l', 'Pending', '', 1, 1, NULL, 0, 0, NULL, NULL, NULL, ''),"
-        " ('k', 'key', '', 'l', 'Pending', '', 1, 2, NULL, 0, 0, NULL, NULL, NULL, '')",
+        TASK + "('k', 'key', '', 'l', 'Pending', '', 1, 1, NULL, 0, 0, NULL, NULL, NULL, '', NULL),"
+        " ('k', 'key', '', 'l', 'Pending', '', 1, 2, NULL, 0, 0, NULL, NULL, NULL, '', NULL)",
     ],
     "lane of k has 2 Running rows": [
         "DROP INDEX task_one_runs",
-        TASK + "('k', '1', '', 'l', 'Running', '', 1, 1, NULL, 0, 0, 1, NULL, 2, 'c'),"
-        " ('k', '2', '', 'l', 'Running', '', 1, 2, NULL, 0, 0, 1, NULL, 2, 'd')",
+        TASK + "('k', '1', '', 'l', 'Running', '', 1, 1, NULL, 0, 0, 1, NULL, 2, 'c', NULL),"
+        " ('k', '2', '', 'l', 'Running', '', 1, 2, NULL, 0, 0, 1, NULL, 2, 'd', NULL)",
     ],
     "the index task_attempt is missing": ["DROP INDEX task_attempt"],
     "the trigger task_final is missing": ["DROP TRIGGER task_final"],
@@ -592,18 +594,18 @@ BROKEN = {
     ],
     "is Complete with times that do not fit": [
         "PRAGMA ignore_check_constraints = ON",
-        TASK + "('k', '', '', 'l', 'Complete', '', 1, 1, NULL, 0, 0, 1, NULL, NULL, '')",
+        TASK + "('k', '', '', 'l', 'Complete', '', 1, 1, NULL, 0, 0, 1, NULL, NULL, '', 3)",
     ],
     "retries task 1, which is Running": [
-        TASK + "('k', '1', '', 'l', 'Running', '', 1, 1, NULL, 0, 0, 1, NULL, 2, 'c'),"
-        " ('k', '2', '', 'm', 'Pending', '', 2, 1, 1, 0, 0, NULL, NULL, NULL, '')",
+        TASK + "('k', '1', '', 'l', 'Running', '', 1, 1, NULL, 0, 0, 1, NULL, 2, 'c', NULL),"
+        " ('k', '2', '', 'm', 'Pending', '', 2, 1, 1, 0, 0, NULL, NULL, NULL, '', NULL)",
     ],
     "retries task 1, which is Complete": [
-        TASK + "('k', '1', '', 'l', 'Complete', '', 1, 1, NULL, 0, 0, 1, 2, NULL, ''),"
-        " ('k', '2', '', 'm', 'Pending', '', 2, 1, 1, 0, 0, NULL, NULL, NULL, '')",
+        TASK + "('k', '1', '', 'l', 'Complete', '', 1, 1, NULL, 0, 0, 1, 2, NULL, '', 4),"
+        " ('k', '2', '', 'm', 'Pending', '', 2, 1, 1, 0, 0, NULL, NULL, NULL, '', NULL)",
     ],
     "item ann of k is Begun, and its task 1 is Complete": [
-        TASK + "('k', '1', '', 'l', 'Complete', '', 1, 1, NULL, 0, 0, 1, 2, NULL, '')",
+        TASK + "('k', '1', '', 'l', 'Complete', '', 1, 1, NULL, 0, 0, 1, 2, NULL, '', 5)",
         "INSERT INTO scope (kind, target, key, name) VALUES ('k', 'any', '', 'p')",
         ITEM + "(1, 'ann', 'Begun', 1, 'k', 0, NULL)",
     ],

@@ -26,5 +26,8 @@ SELECT
 SELECT path, seen FROM outbox;
 
 -- name: mark
-INSERT INTO mark (name, at, text) VALUES ('tick', :now, :text)
-ON CONFLICT (name) DO UPDATE SET at = :now, text = :text;
+-- A pause, or a clock that made a step, ends the steady row of ticks; :pause_us is the longest.
+INSERT INTO mark (name, at, since, text) VALUES ('tick', :now, :now, :text)
+ON CONFLICT (name) DO UPDATE SET
+    since = CASE WHEN :now - at BETWEEN 0 AND :pause_us THEN since ELSE :now END,
+    at = :now, text = :text;

@@ -1,9 +1,5 @@
 -- name: get
-SELECT at, text FROM mark WHERE name = :name;
-
--- name: put
-INSERT INTO mark (name, at, text) VALUES (:name, :now, :text)
-ON CONFLICT (name) DO UPDATE SET at = :now, text = :text;
+SELECT at, since, text FROM mark WHERE name = :name;
 
 -- name: put_once
 INSERT INTO mark (name, at, text) VALUES (:name, :now, :text) ON CONFLICT (name) DO NOTHING;

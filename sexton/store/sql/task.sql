@@ -41,7 +41,9 @@ WHERE kind = :kind AND target = :target AND key = :key AND period = 'after:' || 
 -- name: follow_forced
 -- The request that waits for the gap after an earlier success waits for that after a forced one.
 -- An attempt that goes on where an earlier one stopped keeps its period.
-UPDATE OR IGNORE task SET period = 'after:' || :id, attempt = 1, retry_of = NULL, root = id
+UPDATE OR IGNORE task INDEXED BY task_due
+SET period = 'after:' || :id, due_at = max(due_at, :due_at),
+    attempt = 1, retry_of = NULL, root = id
 WHERE kind = :kind AND target = :target AND key = :key AND period LIKE 'after:%'
   AND status = 'Pending'
   AND NOT EXISTS (SELECT 1 FROM task AS began
@@ -70,49 +72,32 @@ ORDER BY attempt;
 SELECT * FROM task WHERE kind = :kind AND target = :target AND period_at IS NOT NULL
 ORDER BY period_at DESC, id DESC LIMIT 1;
 
--- name: see_ahead
--- A success that is dated later than :until, which is now or a little later, is seen so from now on.
-INSERT INTO ahead (task, seen_at)
-SELECT id, :now FROM task
+-- name: last_success
+-- The success that ended last, whatever the clock dated it; and when somebody first saw that its
+-- date lay in the future, if it did.
+SELECT task.id, task.started_at, ahead.seen_at
+FROM task LEFT JOIN ahead ON ahead.task = task.id
 WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete'
-  AND started_at > :until AND period NOT LIKE 'again:%'
-ON CONFLICT DO NOTHING
-RETURNING task;
+  AND period NOT LIKE 'again:%'
+ORDER BY nth_success DESC LIMIT 1;
+
+-- name: see_ahead
+-- Seen for the first time; or by a clock that was wrong as well.
+INSERT INTO ahead (task, seen_at) VALUES (:id, :now)
+ON CONFLICT (task) DO UPDATE SET seen_at = :now;
 
 -- name: kinds_ahead
--- Kinds with a gap that have such a success which nobody has seen so yet.
+-- Kinds with a gap whose last success is dated in the future, and nobody has seen so yet.
 SELECT name FROM kind
 WHERE min_gap_us > 0
   AND EXISTS (SELECT 1 FROM task
-              WHERE task.kind = kind.name AND task.target = :target AND task.key = ''
-                AND task.status = 'Complete' AND task.started_at > :until
-                AND task.period NOT LIKE 'again:%'
+              WHERE task.id = (SELECT last.id FROM task AS last
+                               WHERE last.kind = kind.name AND last.target = :target
+                                 AND last.key = '' AND last.status = 'Complete'
+                                 AND last.period NOT LIKE 'again:%'
+                               ORDER BY last.nth_success DESC LIMIT 1)
+                AND task.started_at > :until
                 AND NOT EXISTS (SELECT 1 FROM ahead WHERE ahead.task = task.id));
-
--- name: seen_too_late
--- The clock by which it was seen was wrong as well.
-UPDATE ahead SET seen_at = :now WHERE seen_at > :until;
-
--- name: last_success
--- The success that began last by its date, of those that are not dated ahead.
-SELECT id, started_at AS began_at FROM task
-WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete'
-  AND started_at <= :until AND period NOT LIKE 'again:%'
-ORDER BY started_at DESC, id DESC LIMIT 1;
-
--- name: last_ahead
--- Of those that are, the one that was seen last.
-SELECT task.id, ahead.seen_at AS began_at FROM ahead JOIN task ON task.id = ahead.task
-WHERE kind = :kind AND target = :target AND key = :key AND task.started_at > :until
-ORDER BY ahead.seen_at DESC, task.id DESC LIMIT 1;
-
--- name: success_after
--- The success whose period says that it followed this one, whatever the clock dated it.
-SELECT task.id, CASE WHEN task.started_at <= :until THEN task.started_at
-                     ELSE coalesce(ahead.seen_at, :until) END AS began_at
-FROM task LEFT JOIN ahead ON ahead.task = task.id
-WHERE kind = :kind AND target = :target AND key = :key AND status = 'Complete'
-  AND period = 'after:' || :id;
 
 -- name: periods_with_rows
 SELECT count(DISTINCT period) AS count FROM task
@@ -147,20 +132,18 @@ WHERE status = 'Pending' AND id = (
       AND NOT EXISTS (SELECT 1 FROM task AS runs
                       WHERE runs.lane = waits.lane AND runs.status = 'Running')
       -- What a person forced keeps no gap. What was sent back of an earlier run gives none, either.
-      -- One that another success followed gives none: only its date, which was wrong, says so.
+      -- What was dated in the future counts as in core.gap.began_at.
       AND (kind.min_gap_us = 0 OR waits.period LIKE 'again:%' OR waits.period LIKE 'forced:%'
            OR NOT EXISTS (
            SELECT 1 FROM task AS success LEFT JOIN ahead ON ahead.task = success.id
-           WHERE success.kind = waits.kind AND success.target = waits.target
-             AND success.key = waits.key AND success.status = 'Complete'
-             AND success.period NOT LIKE 'again:%'
-             AND success.started_at > :now - kind.min_gap_us
-             AND (success.started_at <= :now + :ahead_us
-                  OR ahead.seen_at > :now - kind.min_gap_us)
-             AND NOT EXISTS (SELECT 1 FROM task AS next
-                             WHERE next.kind = waits.kind AND next.target = waits.target
-                               AND next.key = waits.key AND next.status = 'Complete'
-                               AND next.period = 'after:' || success.id)))
+           WHERE success.id = (SELECT last.id FROM task AS last
+                               WHERE last.kind = waits.kind AND last.target = waits.target
+                                 AND last.key = waits.key AND last.status = 'Complete'
+                                 AND last.period NOT LIKE 'again:%'
+                               ORDER BY last.nth_success DESC LIMIT 1)
+             AND CASE WHEN success.started_at > :now + :ahead_us OR ahead.seen_at >=
+                           coalesce((SELECT since FROM mark WHERE name = 'tick'), :now)
+                      THEN ahead.seen_at ELSE success.started_at END > :now - kind.min_gap_us))
       -- A request that came while another ran waits until that one's attempts are over.
       AND NOT EXISTS (SELECT 1 FROM task AS first
                       WHERE waits.period LIKE 'after:%' AND first.status IN ('Pending', 'Running')
@@ -204,13 +187,21 @@ SELECT lease_at, abort_by FROM task WHERE id = :id AND status = 'Running' AND cl
 -- End a Running task. No row back: it had ended already; ask how.
 -- Kept by: status = 'Running' and the claim; rows never go backward (trigger task_final).
 UPDATE task SET status = :status, reason = :reason, ended_at = :now, outcome = :outcome,
-    counts = :counts
+    counts = :counts,
+    nth_success = CASE WHEN :status = 'Complete' THEN
+        (SELECT coalesce(max(nth_success), 0) + 1 FROM task AS done
+         WHERE done.kind = task.kind AND done.target = task.target AND done.key = task.key
+           AND done.status = 'Complete') END
 WHERE id = :id AND status = 'Running' AND claim = :nonce
 RETURNING *;
 
 -- name: settle
 -- End a task that its owner will not end. No row back: it ended meanwhile, and that holds.
-UPDATE task SET status = :status, reason = :reason, ended_at = :now, outcome = :outcome
+UPDATE task SET status = :status, reason = :reason, ended_at = :now, outcome = :outcome,
+    nth_success = CASE WHEN :status = 'Complete' THEN
+        (SELECT coalesce(max(nth_success), 0) + 1 FROM task AS done
+         WHERE done.kind = task.kind AND done.target = task.target AND done.key = task.key
+           AND done.status = 'Complete') END
 WHERE id = :id AND status = :leaves AND claim = :nonce
 RETURNING *;
 
@@ -263,14 +254,15 @@ SET due_at = min(due_at, :now + max(0, due_at - asked_at)),
 WHERE status = 'Pending' AND asked_at > :now AND coalesce(period_at, 0) <= :now;
 
 -- name: behind_ahead
--- Requests that wait for the gap after what a clock running ahead has dated.
+-- Requests that wait for the gap after what a clock running ahead has dated, a run or a success.
 UPDATE task SET due_at = :now + first.gap_us
-FROM (SELECT began.id, began.due_at, began.started_at, kind.min_gap_us AS gap_us
+FROM (SELECT began.id, began.asked_at, began.due_at, began.started_at, kind.min_gap_us AS gap_us
       FROM task AS began JOIN kind ON kind.name = began.kind
       WHERE kind.min_gap_us > 0) AS first
 WHERE task.status = 'Pending' AND task.due_at > :now + first.gap_us
   AND task.period LIKE 'after:%' AND first.id = CAST(substr(task.period, 7) AS INTEGER)
-  AND (task.due_at = first.due_at + first.gap_us OR task.due_at = first.started_at + first.gap_us);
+  AND ((first.asked_at > :now AND task.due_at = first.due_at + first.gap_us)
+       OR (first.started_at > :now AND task.due_at = first.started_at + first.gap_us));
 
 -- name: forget_ahead
 -- What a clock that ran ahead said of moments that are yet to come: that they were missed. They

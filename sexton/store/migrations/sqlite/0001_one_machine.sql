@@ -59,6 +59,8 @@ CREATE TABLE task (
     abort_by      TEXT NOT NULL DEFAULT '',            -- who asked for its end
     outcome       TEXT NOT NULL DEFAULT '',            -- one sentence
     counts        TEXT NOT NULL DEFAULT '{}',
+    nth_success   INTEGER,                             -- of its kind, target and key, as they ended
+    CHECK ((status = 'Complete') = (nth_success IS NOT NULL)),
     CHECK ((status = 'Aborted') = (reason <> '')),
     CHECK ((status IN ('Complete', 'Aborted')) = (ended_at IS NOT NULL)),
     CHECK (status <> 'Running' OR (started_at IS NOT NULL AND lease_at IS NOT NULL AND claim <> '')),
@@ -85,10 +87,13 @@ CREATE INDEX task_due ON task (due_at) WHERE status = 'Pending';
 CREATE INDEX task_urgent ON task (priority DESC, due_at, id) WHERE status = 'Pending';
 CREATE INDEX task_kind ON task (kind, target, id);
 CREATE INDEX task_root ON task (root);
-CREATE INDEX task_success ON task (kind, target, key, started_at) WHERE status = 'Complete';
+-- The order in which they ended; a clock may be wrong, and a row that waits is older than the forced
+-- run that overtakes it.
+CREATE UNIQUE INDEX task_success ON task (kind, target, key, nth_success)
+    WHERE status = 'Complete';
 
--- Successes that were dated later than the clock when somebody looked: for as long as they are,
--- they count as dated then.
+-- Last successes that were dated later than the clock when somebody looked: they count as dated
+-- then.
 CREATE TABLE ahead (
     task    INTEGER PRIMARY KEY REFERENCES task (id) ON DELETE CASCADE,
     seen_at INTEGER NOT NULL
@@ -216,7 +221,8 @@ CREATE TABLE skip (
 
 -- Small marks of the machine: the last tick, a suspicion.
 CREATE TABLE mark (
-    name TEXT PRIMARY KEY,
-    at   INTEGER NOT NULL,
-    text TEXT NOT NULL DEFAULT ''
+    name  TEXT PRIMARY KEY,
+    at    INTEGER NOT NULL,
+    since INTEGER NOT NULL DEFAULT 0,          -- of ticks: they have come without a pause since then
+    text  TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
