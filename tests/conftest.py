@@ -32,6 +32,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "seeded"))
 PROGRAM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 NOT_RUN = ("skipped", "xfailed", "xpassed")
+NOT_SEEN = "not seen"  # the property of a test that passed without a part of what it is about
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,7 +58,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count what was not run, by reason."""
+    """Count what was not run, or seen only in part, by reason."""
+    for reason, count in _not_seen(terminalreporter).most_common():
+        terminalreporter.section(f"{count} not seen: {reason}")
     reasons = _not_run(terminalreporter.config)
     if not reasons:
         return
@@ -65,6 +68,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section(f"{reasons.total()} tests not run: {word}")
     for reason, count in reasons.most_common():
         terminalreporter.line(f"{count:5} {reason}")
+
+
+def _not_seen(terminalreporter: pytest.TerminalReporter) -> Counter[object]:
+    passed = terminalreporter.stats.get("passed", ())
+    told = [property_ for report in passed for property_ in report.user_properties]
+    return Counter(reason for name, reason in told if name == NOT_SEEN)
 
 
 def _not_run(config: pytest.Config) -> Counter[str]:
