@@ -33,7 +33,7 @@ from sexton.cli.opened import opened
 from sexton.cli.run import say_outcome, stop_by, tee_to
 from sexton.cli.schedules import add_words
 from sexton.cli.signals import Signals
-from sexton.cli.words import as_typed
+from sexton.cli.words import Parser, as_typed
 from sexton.core.errors import ConfigurationError, UsageError
 from sexton.core.kind import Kind
 from sexton.store.store import Store
@@ -43,7 +43,8 @@ POLICIES = ("park", "retry", "skip")
 DECLARED = ("schedule", "tz", "every", "min_gap", "early", "expires", "retry", "timeout", "lane")
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: Parser) -> None:
+    parser.takes_program = True
     parser.add_argument("--name", required=True, help="what it is called in the store")
     add_words(parser)
     parser.add_argument("--min-gap", metavar="LENGTH", help="not again so soon after a success")

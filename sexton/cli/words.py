@@ -27,8 +27,13 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)  # type: ignore[arg-type] # argparse's own many options
 
+    # Whether what follows `--` is a program with its own words, and all before it are ours.
+    takes_program = False
+
     def parse_args(self, words: list[str]) -> argparse.Namespace:  # type: ignore[override]
         """As argparse's; a word that may be left out may also stand behind an option."""
+        if self.takes_program:
+            return self._with_program(words)
         try:
             return super().parse_args(words)
         except UsageError:
@@ -36,6 +41,20 @@ class Parser(argparse.ArgumentParser):
             if "--" in words:
                 raise
             return self.parse_intermixed_args(words)
+
+    def _with_program(self, words: list[str]) -> argparse.Namespace:
+        """Without `--`, an option of the program would be taken for one of ours."""
+        at = words.index("--") if "--" in words else len(words)
+        args, rest = super().parse_known_args(words[:at])
+        if rest and not args.argv:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        if args.argv:
+            raise UsageError(
+                f"{args.argv[0]!r} is none of its words",
+                hint="The program stands behind --, as in sexton once … -- ./send.sh --all.",
+            )
+        args.argv = words[at + 1 :]
+        return args
 
     def _print_message(self, message: str, _: object = None) -> None:
         """As argparse's, which is silent about a full disk behind stdout."""

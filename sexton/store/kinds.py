@@ -193,6 +193,8 @@ class Kinds:
                 and (known is None or (known.gone_at is None and known.kind.family != "once"))
             ]
             for name in gone:
+                if before[name] is None:  # what cannot be read shall not be in the way for ever
+                    put(self._db, Kind(name=name), now, is_sync=True)
                 self._db.run(SQL.gone, {"name": name, "now": now})
         return [name for name in added if name != NOTIFY.name], changed, gone
 

@@ -71,6 +71,10 @@ def check(db: Database) -> None:
             f"the store {db.path} has schema {version}; this Sexton knows up to {NEWEST}",
             hint="Run the newer Sexton that made it; an older one could break its promises.",
         )
+    if not version and not db.all("SELECT 1 FROM sqlite_schema LIMIT 1"):
+        raise SchemaError(
+            f"{db.path} is empty: there is no store in it", hint="Run `sexton init` once."
+        )
     if version and db.pragma("application_id") != APPLICATION_ID:
         raise SchemaError(
             f"{db.path} is a database of another program",

@@ -342,6 +342,11 @@ def said(error: apsw.Error, path: str) -> SextonError:
                 f"the store {path} is not a sound SQLite database: {error}",
                 hint="Restore a backup of `sexton backup`; the damaged file was left as it is.",
             )
+        case apsw.SQLError() if "malformed JSON" in str(error):
+            return SchemaError(
+                f"a value in the store {path} is no JSON: a row is damaged",
+                hint="`sexton check` names it; of a kind, `sexton sync` writes it anew.",
+            )
         case apsw.FullError():
             return disk.full(path)
         case apsw.IOError() | apsw.ReadOnlyError() | apsw.CantOpenError() if told := disk.why(path):

@@ -73,6 +73,7 @@ def test_migrate_makes_no_store_and_leaves_one_that_is_up_to_date(tmp_path: Path
     assert (emptied.returncode, new.returncode) == (78, 78)
     assert "was made before and has been emptied" in emptied.stderr
     assert "there is no store at" in new.stderr
+    assert "Run `sexton init` once." in shop.type("tick").stderr
     assert file.read_bytes() == b""
 
 
@@ -104,6 +105,23 @@ def test_damage_that_sqlite_cannot_see_is_named_and_nothing_falls_over_it(
     assert shop.type("sync").returncode == 0
     if "kind" in damage:
         assert shop.type("check").returncode == 0
+
+
+def test_a_damaged_kind_that_is_gone_is_in_nobodys_way(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path)
+    shop.type("sync")
+    source = shop.directory / f"{shop.module}.py"
+    source.write_text(source.read_text().replace("def resize", "def shrink"))
+    raw = apsw.Connection(str(shop.directory / "sexton.db"))
+    raw.execute("""UPDATE kind SET definition = '{"name":5}' WHERE name = 'resize'""")
+    raw.close()
+
+    first, second = shop.type("sync"), shop.type("sync")
+
+    assert "gone: resize" in first.stdout
+    assert "gone" not in second.stdout
+    assert shop.type("check").returncode == 0
+    assert shop.type("kinds").returncode == 0
 
 
 EVERYTHING = [

@@ -143,12 +143,12 @@ def test_a_newer_store_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     raw.close()
 
 
-def test_an_older_store_asks_for_the_migration(tmp_path: Path) -> None:
+def test_a_file_with_no_store_in_it_asks_for_one(tmp_path: Path) -> None:
     apsw.Connection(str(tmp_path / "sexton.db")).execute("PRAGMA journal_mode=wal")
 
     with pytest.raises(SchemaError) as refused:
         open_store(url(tmp_path))
-    assert refused.value.hint == "Run `sexton migrate`."
+    assert refused.value.hint == "Run `sexton init` once."
 
 
 @pytest.mark.parametrize("version", [0, 1, 75])

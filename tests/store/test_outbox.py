@@ -152,6 +152,7 @@ def test_a_whole_page_of_unknown_kinds_holds_up_no_other(
         ("resize", '{"by": "\\ud800"}'),
         ("resize", '{"payload": ' + "[" * 100_000),
         ("crop", '{"payload": "' + "[" * 100_000 + '"}'),
+        ("ghost", "{}"),
         ("resize", '{"payload": "no object"}'),
         ("resize", '{"payload": "[1]"}'),
         ("resize", b"\xff{"),
@@ -163,6 +164,8 @@ def test_a_row_that_nobody_could_obey_stops_no_tick_and_no_other_row(
     store: Store, shop: sqlite3.Connection, kind: object, request_: object
 ) -> None:
     store.kinds.ensure(Kind(name="crop", key="image"))
+    store.kinds.ensure(Kind(name="ghost"))
+    store.db.run("UPDATE kind SET definition = '{\"name\":5}' WHERE name = 'ghost'")
     write(store, shop, "r1")
     shop.execute("DELETE FROM sexton_outbox")
     insert = "INSERT INTO sexton_outbox (id, kind, request) VALUES ('bad', ?, ?)"
@@ -176,6 +179,7 @@ def test_a_row_that_nobody_could_obey_stops_no_tick_and_no_other_row(
     assert [task.payload for task in store.tasks.newest()] == ['{"n":"r2"}']
     assert waiting(shop) == 2
     assert store.tasks.notices()
+    store.kinds.sync([ASKED])  # which forgets the ghost
 
 
 @pytest.mark.parametrize("shape", ["dict", "bytes"])
