@@ -354,11 +354,11 @@ def test_a_program_that_leaves_items_to_be_tried_again_has_failed_and_says_so(sh
 
 
 def test_a_program_without_dashes_before_it_is_refused(shop: Shop) -> None:
-    told = shop.type("once", "--name", "dump", "echo", "--timeout", "5s", "app")
+    told = shop.type("once", "--name", "nightly-dump", "echo", "--timeout", "5s", "app")
 
     assert told.returncode == 2
     assert "The program stands behind --" in told.stderr
-    assert shop.store().kinds.get("dump") is None
+    assert shop.store().kinds.get("nightly-dump") is None
 
 
 def test_what_follows_the_dashes_is_the_programs_own(shop: Shop) -> None:
