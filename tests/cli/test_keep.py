@@ -111,7 +111,7 @@ def test_a_damaged_kind_that_is_gone_is_in_nobodys_way(tmp_path: Path) -> None:
     shop = open_shop(tmp_path)
     shop.type("sync")
     source = shop.directory / f"{shop.module}.py"
-    source.write_text(source.read_text().replace("def resize", "def shrink"))
+    source.write_text(source.read_text().replace("def resize", "def make_small"))
     raw = apsw.Connection(str(shop.directory / "sexton.db"))
     raw.execute("""UPDATE kind SET definition = '{"name":5}' WHERE name = 'resize'""")
     raw.close()

@@ -37,6 +37,7 @@ EMPTY: dict[str, Any] = {
     "abort_by": "",
     "outcome": "",
     "counts": "{}",
+    "nth_success": None,
 }
 
 
