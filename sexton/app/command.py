@@ -53,7 +53,7 @@ class Command:
 
     def enqueue(self) -> Asked:
         """Ask for it: a Pending row that the next tick runs."""
-        return self._app.ask(self, Request(key=self.kind.key, by=caller(), id=nonce()), None)
+        return self._app.ask(self, Request(by=caller(), id=nonce()), None)
 
     def why(self) -> str:
         """What a call now would find, in a few sentences."""

@@ -111,20 +111,13 @@ class Task(Generic[P, R_co]):
         call: Callable[[], Any] = lambda: self.function(**arguments)  # type: ignore[call-arg]  # noqa: E731
         return guard.plain(call)
 
-    def key_of(self, arguments: dict[str, Any]) -> str | None:
-        """The key of a request: '' or a payload field, as JSON has it, where the kind says so."""
-        if not self._kind.key:
-            return self._kind.key
-        value = msgspec.to_builtins(arguments[self._kind.key])
-        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
     def _call(self, payload: str, force: str = "") -> Outcome[R_co]:
         """Run with what the row carries, so that a call and a request do the same."""
         kind, arguments = self.kind, self.payload.decode(payload)
         asked = Call(
             nonce=nonce(),
             payload=payload,
-            key=self.key_of(arguments),
+            key=kind.key_of(msgspec.json.decode(payload, type=dict[str, object])),
             force=force,
             by=caller(),
         )
@@ -158,10 +151,8 @@ class Using(Generic[P]):
         return task._app.ask(task, request, self._connection)
 
     def _request(self, payload: str) -> Request:
-        task = self.task
         return Request(
             payload=payload,
-            key=task.key_of(task.payload.decode(payload)),
             at=_instant("at", self._at) if self._at is not None else None,
             start_before=self._latest_start(),
             priority=_priority(self._priority),

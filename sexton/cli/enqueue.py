@@ -91,7 +91,6 @@ def _payload(declared: Task[..., Any] | Command, words: list[str]) -> dict[str, 
     if isinstance(declared, Command):
         if words:
             raise UsageError(f"{declared.name} is a command and takes no payload")
-        return {"key": declared.kind.key}
+        return {}
     refuse_unfit(declared.name, words, declared.payload.names)
-    payload = declared.payload.read(words)
-    return {"payload": payload, "key": declared.key_of(declared.payload.decode(payload))}
+    return {"payload": declared.payload.read(words)}

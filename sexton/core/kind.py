@@ -6,11 +6,13 @@ keeps so that the tick can schedule, claim, limit and settle without importing t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
 from sexton.core.duration import HOUR_US, MINUTE_US
+from sexton.core.errors import UsageError
 from sexton.core.retry import Retry
 
 Family = Literal["task", "plan", "command", "once", "builtin"]
@@ -71,6 +73,19 @@ class Kind(
     def is_guarded(self) -> bool:
         """Once per period or per gap, so that its tasks have no key of their own."""
         return self.has_schedule or self.min_gap_us > 0
+
+    def key_of(self, payload: Mapping[str, object]) -> str | None:
+        """What makes a task of this kind distinct, given its payload as JSON has it.
+
+        None: its own id, or nothing where it is guarded. Raises UsageError if the payload lacks the
+        field.
+        """
+        if self.is_guarded or not self.key:
+            return None if self.is_guarded else self.key
+        if self.key not in payload:
+            raise UsageError(f"{self.name}: the payload has no {self.key}, which is its key")
+        value = payload[self.key]
+        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
     def lane_of(self, target: str, key: str) -> str:
         """What must not run twice at the same time: kind, target and key, or the lane declared.

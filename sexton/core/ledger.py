@@ -11,10 +11,7 @@ from sexton.core.errors import DeclarationError
 from sexton.core.instant import Instant
 
 ItemStatus = Literal["Begun", "Done", "Failed", "Rejected", "Parked", "Skipped"]
-Step = Literal["begin", "leave", "doubt", "elsewhere"]
-
-# How an item ends that an attempt need not come back to.
-SETTLED = frozenset({"Done", "Rejected", "Parked", "Skipped"})
+Step = Literal["leave", "doubt", "elsewhere"]
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -85,12 +82,10 @@ def parse_cap(text: str, kind: str) -> Cap:
 
 
 def step(status: str, is_mine: bool, is_live: bool) -> Step:
-    """What to do about an item that the ledger knows.
+    """What to do about an item that the ledger knows, and that did not fail: that one is begun again.
 
     `is_mine`: begun by the task that asks. `is_live`: by a task that is Running.
     """
-    if status == "Failed":
-        return "begin"
     if status != "Begun":
         return "leave"
     if is_mine:

@@ -25,7 +25,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     payload: str = "{}"
-    key: str | None = None
     at: Instant | None = None
     start_before: Instant | None = None
     priority: int | None = None
@@ -63,12 +62,7 @@ def _key_of(kind: Kind, request: Request) -> str | None:
         payload = msgspec.json.decode(request.payload, type=dict[str, object])
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"{kind.name}: the payload is no object of JSON: {error}") from error
-    if kind.is_guarded or not kind.key:
-        return None if kind.is_guarded else kind.key
-    if kind.key not in payload:
-        raise UsageError(f"{kind.name}: the payload has no {kind.key}, which is its key")
-    value = payload[kind.key]
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return kind.key_of(payload)
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ HOUR_US = 3_600_000_000
 
 
 def ask(store: Store, kind: Kind = ASKED, **request: object) -> int:
-    asked = store.tasks.enqueue(kind, Request(key=kind.key, **request))  # type: ignore[arg-type]
+    asked = store.tasks.enqueue(kind, Request(**request))  # type: ignore[arg-type]
     return asked.id
 
 

@@ -251,7 +251,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.payloads += 1
         payload = f'{{"n":{self.payloads}}}'
         at = self.store.now() + minutes * 60_000_000
-        asked = self.store.tasks.enqueue(JOINED, Request(key="", payload=payload, at=at))
+        asked = self.store.tasks.enqueue(JOINED, Request(payload=payload, at=at))
         task = self.store.tasks.get(asked.id)
 
         # Whatever runs now may have read the old state: the change waits, with the last payload.
@@ -260,7 +260,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["asked", "gap", "backup", "vacuum"]))
     def somebody_asks(self, name: str) -> None:
-        self.store.tasks.enqueue(KINDS[name], Request(key=KINDS[name].key))
+        self.store.tasks.enqueue(KINDS[name], Request())
 
     @rule(claim=claims)
     def a_person_asks_for_an_end(self, claim: Claim) -> None:

@@ -180,7 +180,7 @@ def test_an_edited_limit_keeps_the_schedule(store: Store, clock: Clock) -> None:
 
 
 def test_a_call_adopts_no_request_that_came_too_late(store: Store, clock: Clock) -> None:
-    asked = store.tasks.enqueue(JOINED, Request(key="", start_before=store.now() + HOUR_US))
+    asked = store.tasks.enqueue(JOINED, Request(start_before=store.now() + HOUR_US))
     clock.travel(hours=2)
 
     claim = taken(store, JOINED, key="")
@@ -861,7 +861,7 @@ def test_calls_of_a_kind_that_is_asked_for_do_not_wait_for_each_other(store: Sto
 
 
 def test_a_call_adopts_the_request_that_waits(store: Store) -> None:
-    asked = store.tasks.enqueue(JOINED, Request(key="", payload='{"n":1}'))
+    asked = store.tasks.enqueue(JOINED, Request(payload='{"n":1}'))
 
     claim = taken(store, JOINED, key="", payload='{"n":2}')
 
@@ -872,7 +872,7 @@ def test_a_call_behind_a_live_run_is_refused_and_leaves_the_request_that_waits(
     store: Store,
 ) -> None:
     running = taken(store, JOINED, key="")
-    store.tasks.enqueue(JOINED, Request(key=""))
+    store.tasks.enqueue(JOINED, Request())
 
     assert code(store, JOINED, key="") == "running"
     assert statuses(store) == ["Running", "Pending"]
@@ -893,9 +893,9 @@ def test_a_lane_is_one_for_all_kinds_that_name_it(store: Store) -> None:
 
 
 def test_the_highest_priority_of_those_that_join_wins(store: Store) -> None:
-    store.tasks.enqueue(JOINED, Request(key="", priority=5))
-    store.tasks.enqueue(JOINED, Request(key="", priority=3))
-    joined = store.tasks.enqueue(JOINED, Request(key="", priority=7))
+    store.tasks.enqueue(JOINED, Request(priority=5))
+    store.tasks.enqueue(JOINED, Request(priority=3))
+    joined = store.tasks.enqueue(JOINED, Request(priority=7))
 
     assert joined.task is not None
     assert joined.task.priority == 7
@@ -908,8 +908,7 @@ def test_the_earliest_moment_of_those_that_join_wins_whichever_came_first(
 ) -> None:
     now = store.now()
     first, second = (
-        store.tasks.enqueue(kind, Request(key=kind.key, at=now + count * HOUR_US))
-        for count in hours
+        store.tasks.enqueue(kind, Request(at=now + count * HOUR_US)) for count in hours
     )
 
     assert (second.id, second.is_new) == (first.id, False)
@@ -918,12 +917,8 @@ def test_the_earliest_moment_of_those_that_join_wins_whichever_came_first(
 
 def test_requests_that_wait_join_and_lose_no_change(store: Store) -> None:
     now = store.now()
-    first = store.tasks.enqueue(
-        JOINED, Request(key="", payload='{"n":"old"}', at=now + 5, priority=7)
-    )
-    second = store.tasks.enqueue(
-        JOINED, Request(key="", payload='{"n":"new"}', at=now + 2, priority=1)
-    )
+    first = store.tasks.enqueue(JOINED, Request(payload='{"n":"old"}', at=now + 5, priority=7))
+    second = store.tasks.enqueue(JOINED, Request(payload='{"n":"new"}', at=now + 2, priority=1))
 
     assert (second.is_new, second.id) == (False, first.id)
     task = store.tasks.get(first.id)
@@ -931,16 +926,16 @@ def test_requests_that_wait_join_and_lose_no_change(store: Store) -> None:
 
 
 def test_a_request_without_an_expiry_takes_it_from_the_one_it_joins(store: Store) -> None:
-    store.tasks.enqueue(JOINED, Request(key="", start_before=store.now() + 5))
-    asked = store.tasks.enqueue(JOINED, Request(key=""))
+    store.tasks.enqueue(JOINED, Request(start_before=store.now() + 5))
+    asked = store.tasks.enqueue(JOINED, Request())
 
     assert store.tasks.get(asked.id).expires_at is None
 
 
 def test_a_request_while_one_runs_waits_behind_it_once(store: Store) -> None:
     taken(store, JOINED, key="")
-    first = store.tasks.enqueue(JOINED, Request(key="", payload='{"n":"a"}'))
-    second = store.tasks.enqueue(JOINED, Request(key="", payload='{"n":"b"}'))
+    first = store.tasks.enqueue(JOINED, Request(payload='{"n":"a"}'))
+    second = store.tasks.enqueue(JOINED, Request(payload='{"n":"b"}'))
 
     assert first.id == second.id
     assert statuses(store) == ["Running", "Pending"]

@@ -30,7 +30,7 @@ def write(store: Store, shop: sqlite3.Connection, id_: str, kind: Kind = ASKED) 
     store.kinds.ensure(kind)
     store.outboxes.register(outbox.path_of(shop, store.db.path))
     shop.execute("INSERT INTO sale VALUES ('a lamp')")
-    outbox.write(shop, kind, Request(id=id_, key=kind.key, payload=f'{{"n":"{id_}"}}'))
+    outbox.write(shop, kind, Request(id=id_, payload=f'{{"n":"{id_}"}}'))
 
 
 def waiting(shop: sqlite3.Connection) -> int:

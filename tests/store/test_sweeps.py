@@ -81,7 +81,7 @@ def test_retries_wait_their_delay_and_the_last_failure_alerts_once(
 def test_what_waits_behind_a_lost_task_is_its_next_attempt_and_no_alert(store: Store) -> None:
     plain = msgspec.structs.replace(JOINED, retry=retry.parse("1s x 3"))
     claim = taken(store, plain, key="")
-    store.tasks.enqueue(plain, Request(key="", payload='{"n":"newer"}'))
+    store.tasks.enqueue(plain, Request(payload='{"n":"newer"}'))
     finish(store, claim, FAILED)
 
     assert statuses(store) == ["Aborted/failed", "Pending"]

@@ -392,7 +392,7 @@ def test_what_was_begun_by_a_retry_is_sent_back_to_its_own_period_however_old(
 
 def test_live_rows_stay_however_old(store: Store, clock: Clock) -> None:
     taken(store, ASKED)
-    store.tasks.enqueue(JOINED, Request(key=""))
+    store.tasks.enqueue(JOINED, Request())
     clock.travel(days=1000)
 
     assert store.upkeep.prune(1)["tasks"] == 0

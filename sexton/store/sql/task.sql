@@ -207,7 +207,8 @@ RETURNING *;
 
 -- name: park_left
 -- Items that a task began and never ended: whoever runs it forgot them, so a person must look.
--- Read through item_open, so that it is quick however long the ledger is.
+-- Read through item_open, so that it is quick however long the ledger is: for that its own condition
+-- is repeated.
 UPDATE item INDEXED BY item_open SET status = 'Parked', ended_at = :now,
     note = 'in doubt: begun by task ' || :id || ', which completed without ending it'
 WHERE kind = :kind AND status IN ('Begun', 'Parked') AND status = 'Begun' AND task = :id;
