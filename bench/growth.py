@@ -16,7 +16,7 @@ from huey import SqliteHuey
 
 from bench.measure import Table, figures, in_turn
 from bench.shop import Shop, make
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.core.task import COMPLETE, Result
 
 FEW, MANY = 1_000, 100_000

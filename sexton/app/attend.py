@@ -10,7 +10,7 @@ import time
 
 import msgspec
 
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.core.errors import StoreError
 from sexton.core.task import Claim, Result, Task
 from sexton.store.sqlite import Database
@@ -70,11 +70,11 @@ class Found(msgspec.Struct, frozen=True):
     asked: int
 
 
-def look_around(store_here: Here, starter: Starter, patience_s: float = math.inf) -> Found:
+def look_around(here: Here, starter: Starter, patience_s: float = math.inf) -> Found:
     """Sweep, drain the outboxes, expire, schedule; tell of what was settled."""
-    store = store_here.store
-    others = _Others(store.db, store_here.owner)
-    swept = sweep(others, store_here.here, store.now(), store_here.grace_s, patience_s)
+    store = here.store
+    others = _Others(store.db, here.owner)
+    swept = sweep(others, here.process, store.now(), here.grace_s, patience_s)
     drained = store.outboxes.drain()
     for task in [*swept, *store.rounds.expire()]:
         if task.reason:

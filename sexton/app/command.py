@@ -10,7 +10,7 @@ from typing import Any
 from sexton.app import explain
 from sexton.app.door import Door
 from sexton.app.explain import Status
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.app.task import caller, reason_of
 from sexton.core.kind import Kind
 from sexton.core.outcome import Outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.app.place import Place
 from sexton.core.kind import Kind
 from sexton.store.store import Store

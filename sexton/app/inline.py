@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from sexton.app.body import run_in
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.app.place import Place
 from sexton.core.task import ABORTED, Claim, Result
 from sexton.store.idle import has_changed

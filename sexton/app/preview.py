@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.core import words
 from sexton.core.kind import Kind
 from sexton.core.queue import Call, Taken
@@ -64,7 +64,7 @@ def standing(here: Here, kind: Kind, call: Call) -> Standing:
     """Ask the guard what it would answer, and leave all as it is."""
     store, guard, now = here.store, here.guard(), here.now()
     answer = guard.peek(kind, call)
-    is_dead = are_lost(guard.holders(kind, ""), here.here, now)
+    is_dead = are_lost(guard.holders(kind, ""), here.process, now)
     if isinstance(answer, Taken):
         scope = store.items.scope_of(kind, answer.claim)
         return Standing(kind, store.items, scope, is_dead=is_dead)

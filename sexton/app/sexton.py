@@ -23,7 +23,7 @@ from sexton.app.declare import (
     words_of,
 )
 from sexton.app.door import Declared
-from sexton.app.house import Here, Stores
+from sexton.app.here import Here, Stores
 from sexton.app.kv import KV
 from sexton.app.plan import Plan
 from sexton.app.task import Task

@@ -17,7 +17,7 @@ import msgspec
 from sexton.app.attend import Beside, Starter, look_around
 from sexton.app.body import Errand
 from sexton.app.command import limits_of
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.app.inline import Inline
 from sexton.app.place import Place
 from sexton.core.kind import Kind
@@ -53,7 +53,7 @@ def tick(
 ) -> Ticked:
     """Do one pass; `until` stops it from beginning more, `starter` hears what went wrong."""
     here, starter = Here(store), starter or Starter()
-    store.rounds.mark_tick(here.here.host_name)
+    store.rounds.mark_tick(here.process.host_name)
     sync_error = sync_if_changed(store, place, starter)
     tally, swept, asked, drained = Tally(), 0, 0, 0
     for _ in range(ROUNDS_MAX):

@@ -28,7 +28,7 @@ import msgspec
 
 from sexton.app.command import call_program
 from sexton.app.declare import Options, kind_of
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.cli.opened import opened
 from sexton.cli.run import say_outcome, stop_by, tee_to
 from sexton.cli.schedules import add_words

@@ -82,7 +82,7 @@ def parse_cap(text: str, kind: str) -> Cap:
 
 
 def step(status: str, is_mine: bool, is_live: bool) -> Step:
-    """What to do about an item that the ledger knows, and that did not fail: that one is begun again.
+    """What to do about an item that the ledger knows; one that failed is begun again unasked.
 
     `is_mine`: begun by the task that asks. `is_live`: by a task that is Running.
     """

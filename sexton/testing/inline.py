@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from sexton.app import Sexton, Task, ticker
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.core.errors import UsageError
 from sexton.core.kind import Kind
 from sexton.core.task import ABORTED, Claim, Result
@@ -26,7 +26,7 @@ def tick(app: Sexton) -> Tally:
     here = app.here
     total = Tally()
     for _ in range(ROUNDS_MAX):
-        sweep(here.sweeps(), here.here, here.now(), here.grace_s)
+        sweep(here.sweeps(), here.process, here.now(), here.grace_s)
         app.store.outboxes.drain()
         app.store.rounds.expire()
         app.store.rounds.schedule()

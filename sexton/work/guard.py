@@ -35,7 +35,7 @@ LATE_SHARE = 0.5  # of a lease that was not renewed, after which it is not left 
 class House(Protocol):
     """What a direct call needs of the place where it runs."""
 
-    here: Owner
+    process: Owner
     lease_s: float
     grace_s: float
 
@@ -71,7 +71,7 @@ def call(
     guard = house.guard()
     holders = guard.holders(kind, asked.key or "")
     if holders:
-        sweep.sweep_lane(house.sweeps(), holders, house.here, house.now(), house.grace_s)
+        sweep.sweep_lane(house.sweeps(), holders, house.process, house.now(), house.grace_s)
     taken = guard.take(kind, asked)
     if isinstance(taken, Refused):
         outcome = words.refused(kind, taken, house.anchor(kind), house.now())

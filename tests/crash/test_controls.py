@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.core.kind import Kind
 from sexton.core.queue import Call
 from sexton.core.task import COMPLETE, Result

@@ -172,7 +172,7 @@ def test_a_sweep_killed_anywhere_settles_each_loss_once(crashes: Crashes) -> Non
 
     def settle() -> list[Any]:
         here = app.here
-        return sweep(here.sweeps(), here.here, here.now(), 0.0)
+        return sweep(here.sweeps(), here.process, here.now(), 0.0)
 
     for crash in crashes(settle):
         crash.resume()

@@ -158,7 +158,7 @@ def test_a_sweep_of_a_dead_owner_killed_at_any_write_settles_the_loss_once(
 
     def settle() -> list[Task]:
         here = app.here
-        return sweep(here.sweeps(), here.here, here.now(), 0.0)
+        return sweep(here.sweeps(), here.process, here.now(), 0.0)
 
     assert ended(forked(die)) == signal.SIGKILL
     assert [task.status for task in app.store.tasks.newest()] == ["Running"]

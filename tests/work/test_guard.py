@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.core.errors import Fenced, StoreError
 from sexton.core.kind import Kind
 from sexton.core.outcome import Outcome
@@ -162,7 +162,9 @@ def test_a_dead_callers_lane_is_taken_over_at_once(shop: Shop, here: Here, due: 
     process = subprocess.Popen(["true"])
     start = seen(process.pid).start
     process.wait()
-    owner = Owner.of(here.here.host, here.here.boot_id, here.here.pid_ns, process.pid, start)
+    owner = Owner.of(
+        here.process.host, here.process.boot_id, here.process.pid_ns, process.pid, start
+    )
     shop.store.guard(encode_owner(owner)).take(due, Call(nonce=nonce()))
 
     outcome = call(here, due, lambda run: (DONE, None))  # noqa: ARG005

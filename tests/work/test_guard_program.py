@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sexton.app.house import Here
+from sexton.app.here import Here
 from sexton.core.errors import StoreError
 from sexton.core.kind import Kind
 from sexton.core.outcome import Outcome

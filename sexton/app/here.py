@@ -33,8 +33,8 @@ class Here:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.here = Owner.here()
-        self.owner = encode_owner(self.here)
+        self.process = Owner.here()
+        self.owner = encode_owner(self.process)  # as rows have it
         self.lease_s = float(store.settings.lease_s)
         self.grace_s = float(store.settings.grace_s)
         self.now: Callable[[], Instant] = store.db.now  # each item of a plan asks it
