@@ -20,6 +20,7 @@ from sexton.app.command import limits_of
 from sexton.app.here import Here
 from sexton.app.inline import Inline
 from sexton.app.place import Place
+from sexton.core.errors import SchemaError
 from sexton.core.kind import Kind
 from sexton.core.task import Claim
 from sexton.store.idle import has_changed
@@ -80,7 +81,9 @@ def means(store: Store, place: Place) -> Means:
     inline = Inline(store, place)
 
     def definition(claim: Claim) -> Kind:
-        kind = kind_of(store.db, claim.kind) or Kind(name=claim.kind)
+        kind = kind_of(store.db, claim.kind)
+        if kind is None:
+            raise SchemaError(f"the definition of {claim.kind} in the store cannot be read")
         if kind.isolation == "inline" and not inline.is_current():
             return msgspec.structs.replace(kind, isolation="process")
         return kind

@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> int:
     path = path_of(places.find().store)
     migrate.refuse_vanished(path)
     if not os.path.exists(path) or os.path.getsize(path) == 0:
-        raise ConfigurationError(f"there is no store at {path}", hint="Run `sexton init` once.")
+        raise ConfigurationError(
+            f"there is no store at {path}, or it is empty", hint="Run `sexton init` once."
+        )
     refuse_network(path)
     db = Database(path)
     try:

@@ -46,11 +46,12 @@ class Parser(argparse.ArgumentParser):
         """Without `--`, an option of the program would be taken for one of ours."""
         at = words.index("--") if "--" in words else len(words)
         args, rest = super().parse_known_args(words[:at])
-        if rest and not args.argv:
-            self.error(f"unrecognized arguments: {' '.join(rest)}")
-        if args.argv:
+        unknown = [word for word in rest if word.startswith("-")]
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        if args.argv or rest:
             raise UsageError(
-                f"{args.argv[0]!r} is none of its words",
+                f"{[*args.argv, *rest][0]!r} is none of its words",
                 hint="The program stands behind --, as in sexton once … -- ./send.sh --all.",
             )
         args.argv = words[at + 1 :]

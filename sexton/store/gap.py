@@ -15,7 +15,7 @@ from sexton.core.kind import Kind
 from sexton.core.notice import Notice
 from sexton.core.task import ANY_TARGET, Task
 from sexton.store import rows
-from sexton.store.idle import CLOCK_STEP_US
+from sexton.store.idle import CLOCK_STEP_US, PAUSE_US
 from sexton.store.rows import MARK_SQL, SQL
 from sexton.store.sqlite import Database
 
@@ -41,9 +41,15 @@ def last_success(db: Database, kind: Kind, now: Instant) -> Success | None:
     if started_at > until and (seen_at is None or seen_at > until):
         _see_ahead(db, task, now)
         seen_at = now
-    ticks = db.one(MARK_SQL.get, {"name": "tick"})
-    steady_since = ticks["since"] if ticks else now
-    return Success(task, min(began_at(started_at, seen_at, steady_since, until), now))
+    return Success(task, min(began_at(started_at, seen_at, _steady_since(db, now), until), now))
+
+
+def _steady_since(db: Database, now: Instant) -> Instant:
+    """Since when ticks have come without a pause; now, if the last one is too long ago."""
+    last = db.one(MARK_SQL.get, {"name": "tick"})
+    if last is None or not -CLOCK_STEP_US <= now - last["at"] <= PAUSE_US:
+        return now
+    return int(last["since"])
 
 
 def _see_ahead(db: Database, task: Task, now: Instant) -> None:

@@ -26,7 +26,9 @@ from sexton.store.sqlite import APPLICATION_ID, NEWEST, Database
 
 # A time service corrects less than this; what is dated later still is from a clock that was wrong.
 CLOCK_STEP_US = 120_000_000
-PAUSE_US = 300_000_000  # between two ticks of a steady row
+# The longest pause between two ticks of a steady row: with one each minute, a step of the clock by
+# more than CLOCK_STEP_US shows.
+PAUSE_US = 180_000_000
 
 
 def look(path: str, directory: str = "") -> str | None:
@@ -61,7 +63,8 @@ def look(path: str, directory: str = "") -> str | None:
 
 def mark_tick(db: Database, sql: Queries, now: int, host: str) -> None:
     """Note, in a transaction that the caller opened, that a tick came."""
-    db.run(sql.mark, {"now": now, "text": host, "pause_us": PAUSE_US})
+    steady = {"pause_us": PAUSE_US, "step_us": CLOCK_STEP_US}
+    db.run(sql.mark, {"now": now, "text": host} | steady)
 
 
 def is_quiet(db: Database) -> bool:

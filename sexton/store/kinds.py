@@ -58,18 +58,19 @@ def get(db: Database, name: str) -> Registered | None:
     return registered_of(row) if row else None
 
 
-def _synced(db: Database, name: str) -> Registered | None:
-    """As `get`, but what cannot be read is taken for new: a sync writes it anew."""
+def _readable(db: Database, name: str) -> Registered | None:
+    """As `get`, but None for what cannot be read: a sync writes it anew."""
     with suppress(SchemaError):
         return get(db, name)
     return None
 
 
 def kind_of(db: Database, name: str) -> Kind | None:
-    """The definition of a kind inside a transaction; None if nobody declared it."""
+    """The definition of a kind inside a transaction; None if nobody declared it, or it cannot be
+    read: one kind's damage is not another's trouble."""
     if name == NOTIFY.name:
         return NOTIFY
-    found = get(db, name)
+    found = _readable(db, name)
     return found.kind if found else None
 
 
@@ -80,7 +81,7 @@ def put(db: Database, kind: Kind, now: Instant, *, is_sync: bool = False) -> Reg
     which still runs an older release: it changes nothing. A kind that was first seen by a clock
     that ran ahead is seen anew: else it would stand still until that date comes true.
     """
-    old = _synced(db, kind.name) if is_sync else get(db, kind.name)
+    old = _readable(db, kind.name) if is_sync else get(db, kind.name)
     if old and _stays(db, old, kind, now, is_sync=is_sync):
         return old
     known = old if old and old.gone_at is None and _is_seen(old, now) else None
@@ -177,7 +178,8 @@ class Kinds:
         now = self._db.now()
         added, changed = [], []
         with self._db.transaction():
-            before = {row["name"]: _synced(self._db, row["name"]) for row in self._db.all(SQL.all)}
+            names = [row["name"] for row in self._db.all(SQL.all)]
+            before = {name: _readable(self._db, name) for name in names}
             for kind in [*declared, NOTIFY]:
                 old = before.get(kind.name)
                 if old is None or old.gone_at is not None:
@@ -185,17 +187,17 @@ class Kinds:
                 elif old.kind != kind:
                     changed.append(kind.name)
                 put(self._db, kind, now, is_sync=True)
-            names = {kind.name for kind in declared} | {NOTIFY.name}
+            current = {kind.name for kind in declared} | {NOTIFY.name}
             gone = [
                 name
                 for name, known in before.items()
-                if name not in names
+                if name not in current
                 and (known is None or (known.gone_at is None and known.kind.family != "once"))
             ]
             for name in gone:
-                if before[name] is None:  # what cannot be read shall not be in the way for ever
-                    put(self._db, Kind(name=name), now, is_sync=True)
-                self._db.run(SQL.gone, {"name": name, "now": now})
+                # What cannot be read is forgotten, and not guessed: a later call registers it anew.
+                sql = SQL.forget if before[name] is None else SQL.gone
+                self._db.run(sql, {"name": name, "now": now})
         return [name for name in added if name != NOTIFY.name], changed, gone
 
     def count_skip(self, kind: str, period: str, code: str, sentence: str) -> None:

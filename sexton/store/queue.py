@@ -12,7 +12,7 @@ from sexton.core.queue import Output, Renewed
 from sexton.core.settings import Settings
 from sexton.core.task import ABORTED, RUNNING, Claim, Result, Task
 from sexton.store import rows
-from sexton.store.idle import CLOCK_STEP_US
+from sexton.store.idle import CLOCK_STEP_US, PAUSE_US
 from sexton.store.kinds import kind_of
 from sexton.store.rows import SQL
 from sexton.store.sql import Queries
@@ -64,7 +64,8 @@ class StoreQueue:
                 "host": self._host,
                 "target": self._target,
                 "parallel": self._settings.parallel,
-                "ahead_us": CLOCK_STEP_US,
+                "step_us": CLOCK_STEP_US,
+                "pause_us": PAUSE_US,
             }
             row = self._db.one(SQL.claim, values)
         return claim_of(rows.task_of(row)) if row else None

@@ -195,8 +195,9 @@ def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task
         db.run(SQL.park_left, {"id": task.id, "kind": task.kind, "now": now})
         _tell_of_doubt(db, task, now)
         if kind and kind.min_gap_us and task.period.startswith(FORCED):
-            due_at = (task.started_at or now) + kind.min_gap_us
-            db.run(SQL.follow_forced, _key_of(task) | {"id": task.id, "due_at": due_at})
+            due_at = min(task.started_at or now, now) + kind.min_gap_us
+            at = _key_of(task) | {"id": task.id, "gap_us": kind.min_gap_us}
+            db.run(SQL.follow_forced, at | {"due_at": due_at})
         return task
     if kind is None:
         return task

@@ -174,7 +174,7 @@ class Tasks:
         period, began_at = (f"after:{last.task.id}", last.began_at) if last else ("after:0", None)
         chain = self._chain(kind, period)
         if chain and chain[-1].status == RUNNING:
-            period, began_at = f"after:{chain[-1].id}", chain[-1].started_at
+            period, began_at = f"after:{chain[-1].id}", min(chain[-1].started_at or now, now)
         if began_at is not None:
             due_at = max(due_at, began_at + kind.min_gap_us)
         return {"period": period, "due_at": due_at}

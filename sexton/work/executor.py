@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from sexton.core.errors import StoreError
+from sexton.core.errors import SchemaError, SextonError, StoreError
 from sexton.core.kind import Kind
 from sexton.core.queue import Output, Queue
 from sexton.core.task import ABORTED, COMPLETE, Claim, Reason, Result
@@ -151,7 +151,11 @@ class Executor:
 
         Here only while nothing else runs: meanwhile nobody would look after that.
         """
-        kind = self._means.kind(claim)
+        try:
+            kind = self._means.kind(claim)
+        except SchemaError as error:
+            self._fail(claim, error)
+            return
         is_inline = kind.isolation == "inline" and kind.family != "command" and not self._runs
         if is_inline and self._means.inline:
             self._finish(claim, self._means.inline(claim), None)
@@ -160,8 +164,7 @@ class Executor:
             launch = self._means.launch(claim, kind)
             process = Process(launch, output_bytes_max=kind.output_bytes_max)
         except NotStarted as error:
-            self._queue.enter(claim, "")  # it counts, or it would be tried for ever
-            self._finish(claim, Result(status=ABORTED, reason="failed", outcome=f"{error}"), None)
+            self._fail(claim, error)
             return
         try:
             holds = self._queue.enter(claim, encode_leader(process.pid, process.start))
@@ -175,6 +178,11 @@ class Executor:
             self._runs.append(Run(claim, kind, process, self._means))
         else:
             process.end()
+
+    def _fail(self, claim: Claim, error: SextonError) -> None:
+        """End what could not be started. It counts as an attempt, or it would be tried for ever."""
+        self._queue.enter(claim, "")
+        self._finish(claim, Result(status=ABORTED, reason="failed", outcome=str(error)), None)
 
     def _look(self) -> bool:
         """Renew the leases and learn of aborts, once in LOOK_S; whether it was time for it."""

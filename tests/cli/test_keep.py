@@ -107,6 +107,38 @@ def test_damage_that_sqlite_cannot_see_is_named_and_nothing_falls_over_it(
         assert shop.type("check").returncode == 0
 
 
+def test_a_damaged_kind_of_once_keeps_its_promise_after_a_sync(tmp_path: Path) -> None:
+    shop = open_shop(tmp_path)
+    shop.type("sync")
+    once = ("once", "--name", "job", "--min-gap", "20h", "--", "true")
+    first = shop.type(*once)
+    raw = apsw.Connection(str(shop.directory / "sexton.db"))
+    raw.execute("UPDATE kind SET definition = '{bad' WHERE name = 'job'")
+    raw.close()
+    shop.type("sync")
+
+    assert first.stdout.startswith("done: ")
+    assert shop.type(*once).stdout.startswith("skipped: ")
+
+
+@pytest.mark.parametrize("damage", ["{bad", '{"name":5}'])
+def test_one_damaged_kind_keeps_no_other_from_running(tmp_path: Path, damage: str) -> None:
+    shop = open_shop(tmp_path)
+    shop.type("sync")
+    shop.type("enqueue", "resize", "image=a.png")
+    shop.type("enqueue", "publish", "image=a.png")
+    raw = apsw.Connection(str(shop.directory / "sexton.db"))
+    raw.execute("UPDATE kind SET definition = ? WHERE name = 'resize'", (damage,))
+    raw.close()
+    shop.type("tick")
+
+    store = shop.store()
+    ends = {task.kind: task.status for task in store.tasks.newest()}
+    store.close()
+    assert ends["publish"] == "Complete"
+    assert ends["resize"] in {"Pending", "Aborted"}
+
+
 def test_a_damaged_kind_that_is_gone_is_in_nobodys_way(tmp_path: Path) -> None:
     shop = open_shop(tmp_path)
     shop.type("sync")

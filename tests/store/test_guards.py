@@ -797,10 +797,56 @@ def test_a_date_in_the_future_that_comes_while_ticks_come_was_wrong(
     clock.travel(hours=19)
     finish(store, taken(store, GAP))
     clock.travel(hours=-19)
-    for _ in range(20 * 12):
+    for minute in range(20 * 60):
         store.rounds.mark_tick("host-a")
-        clock.travel(minutes=5)
+        clock.travel(seconds=59 if minute == 7 else 61 if minute == 8 else 60)
+    clock.travel(seconds=-1)  # as a time service corrects it
+    store.rounds.mark_tick("host-a")
+    clock.travel(seconds=1)
     store.tasks.enqueue(GAP, Request())
+
+    assert store.queue(OWNER).claim(nonce()) is not None
+
+
+def test_a_clock_that_was_behind_for_a_while_makes_no_call_come_too_early_before_a_tick(
+    store: Store, clock: Clock
+) -> None:
+    store.rounds.mark_tick("host-a")
+    finish(store, taken(store, GAP))
+    clock.travel(hours=1, days=-1)
+    for _ in range(10):
+        store.rounds.mark_tick("host-a")
+        clock.travel(minutes=1)
+    clock.travel(days=1)
+
+    assert code(store, GAP) == "gap"
+    clock.travel(hours=7)  # and no tick comes any more
+    assert code(store, GAP) == "gap"
+
+
+def test_a_request_put_off_by_a_wrong_clock_waits_for_the_next_gap_alone(
+    store: Store, clock: Clock
+) -> None:
+    finish(store, taken(store, GAP))
+    asked = store.tasks.enqueue(GAP, Request())
+    clock.travel(days=1000)
+    finish(store, taken(store, GAP, force="by a wrong clock"))
+    clock.travel(days=-1000)
+    finish(store, taken(store, GAP, force="by the right one"))
+
+    assert store.tasks.get(asked.id).due_at == store.now() + 20 * HOUR_US
+
+
+def test_what_two_wrong_clocks_dated_is_seen_by_the_right_one(store: Store, clock: Clock) -> None:
+    clock.travel(days=1000)
+    finish(store, taken(store, GAP))
+    clock.travel(days=-300)
+    store.rounds.mark_tick("host-a")
+    store.tasks.enqueue(GAP, Request())
+    clock.travel(days=-700)
+    for _ in range(21 * 60):
+        store.rounds.mark_tick("host-a")
+        clock.travel(minutes=1)
 
     assert store.queue(OWNER).claim(nonce()) is not None
 

@@ -5,6 +5,7 @@ SELECT
      -- What no tick may claim, a program of `sexton once` or a kind that is gone, keeps none busy.
      OR EXISTS (SELECT 1 FROM task JOIN kind ON kind.name = task.kind
                 WHERE task.status = 'Pending' AND task.due_at <= :now AND kind.gone_at IS NULL
+                  AND json_valid(kind.definition)
                   AND coalesce(json_extract(kind.definition, '$.family'), 'task') <> 'once')
      OR EXISTS (SELECT 1 FROM task WHERE status = 'Pending' AND expires_at <= :now)
      OR EXISTS (SELECT 1 FROM task WHERE status = 'Running')) AS is_due,
@@ -26,8 +27,9 @@ SELECT
 SELECT path, seen FROM outbox;
 
 -- name: mark
--- A pause, or a clock that made a step, ends the steady row of ticks; :pause_us is the longest.
+-- A pause, or a clock that made a step, ends the steady row of ticks: :pause_us and :step_us are the
+-- longest and the widest that do not.
 INSERT INTO mark (name, at, since, text) VALUES ('tick', :now, :now, :text)
 ON CONFLICT (name) DO UPDATE SET
-    since = CASE WHEN :now - at BETWEEN 0 AND :pause_us THEN since ELSE :now END,
+    since = CASE WHEN :now - at BETWEEN -:step_us AND :pause_us THEN since ELSE :now END,
     at = :now, text = :text;

@@ -27,6 +27,9 @@ UPDATE outbox SET seen = '' WHERE seen <> '';
 -- name: gone
 UPDATE kind SET gone_at = :now WHERE name = :name AND gone_at IS NULL;
 
+-- name: forget
+DELETE FROM kind WHERE name = :name;
+
 -- name: due
 -- Kinds whose next period has come. Read through kind_next.
 SELECT * FROM kind WHERE next_at <= :now AND gone_at IS NULL ORDER BY next_at, name;

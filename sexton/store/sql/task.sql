@@ -42,8 +42,12 @@ WHERE kind = :kind AND target = :target AND key = :key AND period = 'after:' || 
 -- The request that waits for the gap after an earlier success waits for that after a forced one.
 -- An attempt that goes on where an earlier one stopped keeps its period.
 UPDATE OR IGNORE task INDEXED BY task_due
-SET period = 'after:' || :id, due_at = max(due_at, :due_at),
-    attempt = 1, retry_of = NULL, root = id
+SET period = 'after:' || :id, attempt = 1, retry_of = NULL, root = id,
+    -- If it only waited for the end of the earlier gap, that moment counts no more: a wrong clock
+    -- may have put it far away.
+    due_at = CASE WHEN due_at = :gap_us + (SELECT began.started_at FROM task AS began
+                                           WHERE began.id = CAST(substr(task.period, 7) AS INTEGER))
+                  THEN :due_at ELSE max(due_at, :due_at) END
 WHERE kind = :kind AND target = :target AND key = :key AND period LIKE 'after:%'
   AND status = 'Pending'
   AND NOT EXISTS (SELECT 1 FROM task AS began
@@ -87,7 +91,8 @@ INSERT INTO ahead (task, seen_at) VALUES (:id, :now)
 ON CONFLICT (task) DO UPDATE SET seen_at = :now;
 
 -- name: kinds_ahead
--- Kinds with a gap whose last success is dated in the future, and nobody has seen so yet.
+-- Kinds with a gap whose last success is dated in the future, and nobody has seen so yet but by a
+-- clock that was wrong as well.
 SELECT name FROM kind
 WHERE min_gap_us > 0
   AND EXISTS (SELECT 1 FROM task
@@ -97,7 +102,8 @@ WHERE min_gap_us > 0
                                  AND last.period NOT LIKE 'again:%'
                                ORDER BY last.nth_success DESC LIMIT 1)
                 AND task.started_at > :until
-                AND NOT EXISTS (SELECT 1 FROM ahead WHERE ahead.task = task.id));
+                AND NOT EXISTS (SELECT 1 FROM ahead
+                                WHERE ahead.task = task.id AND ahead.seen_at <= :until));
 
 -- name: periods_with_rows
 SELECT count(DISTINCT period) AS count FROM task
@@ -128,7 +134,9 @@ WHERE status = 'Pending' AND id = (
       AND (waits.expires_at IS NULL OR waits.expires_at > :now)
       AND waits.target IN ('any', :target)
       AND kind.gone_at IS NULL
-      AND coalesce(json_extract(kind.definition, '$.family'), 'task') <> 'once'
+      AND CASE WHEN json_valid(kind.definition)
+               THEN coalesce(json_extract(kind.definition, '$.family'), 'task')
+               ELSE 'damaged' END NOT IN ('once', 'damaged')
       AND NOT EXISTS (SELECT 1 FROM task AS runs
                       WHERE runs.lane = waits.lane AND runs.status = 'Running')
       -- What a person forced keeps no gap. What was sent back of an earlier run gives none, either.
@@ -141,9 +149,11 @@ WHERE status = 'Pending' AND id = (
                                  AND last.key = waits.key AND last.status = 'Complete'
                                  AND last.period NOT LIKE 'again:%'
                                ORDER BY last.nth_success DESC LIMIT 1)
-             AND CASE WHEN success.started_at > :now + :ahead_us OR ahead.seen_at >=
-                           coalesce((SELECT since FROM mark WHERE name = 'tick'), :now)
-                      THEN ahead.seen_at ELSE success.started_at END > :now - kind.min_gap_us))
+             AND CASE WHEN success.started_at > :now + :step_us OR ahead.seen_at >=
+                           coalesce((SELECT since FROM mark WHERE name = 'tick'
+                                     AND :now - at BETWEEN -:step_us AND :pause_us), :now)
+                      THEN coalesce(ahead.seen_at, :now) ELSE success.started_at
+                 END > :now - kind.min_gap_us))
       -- A request that came while another ran waits until that one's attempts are over.
       AND NOT EXISTS (SELECT 1 FROM task AS first
                       WHERE waits.period LIKE 'after:%' AND first.status IN ('Pending', 'Running')
