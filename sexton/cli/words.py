@@ -20,15 +20,17 @@ ID_DIGITS_MAX = 18  # so that every id fits the store's 64-bit integers
 
 
 class Parser(argparse.ArgumentParser):
-    """As argparse's, but a mistake is our own error, and long options are written out."""
+    """As argparse's, but a mistake is our own error, and long options are written out.
+
+    `takes_program`: what follows `--` is a program with its own words, and all before it are ours.
+    """
+
+    takes_program = False
 
     def __init__(self, **options: object) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)  # type: ignore[arg-type] # argparse's own many options
-
-    # Whether what follows `--` is a program with its own words, and all before it are ours.
-    takes_program = False
 
     def parse_args(self, words: list[str]) -> argparse.Namespace:  # type: ignore[override]
         """As argparse's; a word that may be left out may also stand behind an option."""

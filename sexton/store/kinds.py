@@ -138,6 +138,12 @@ def _still_due(old: Registered, kind: Kind, now: Instant) -> Instant:
     return due.due_at - 1
 
 
+def readable(db: Database) -> list[Registered]:
+    """Every kind whose definition can be read."""
+    found = [_readable(db, row["name"]) for row in db.all(SQL.all)]
+    return [known for known in found if known]
+
+
 def unreadable(db: Database) -> list[str]:
     """The kinds whose definition cannot be read, one sentence each."""
     problems = []

@@ -16,7 +16,7 @@ from contextlib import closing
 
 import msgspec
 
-from sexton.core.errors import SchemaError, StoreError, UsageError
+from sexton.core.errors import StoreError, UsageError
 from sexton.core.instant import Instant
 from sexton.core.kind import Kind
 from sexton.core.notice import Notice
@@ -116,17 +116,15 @@ class Outboxes:
         with self._db.transaction():
             now = self._db.now()
             for number, id_, name, body in rows:
+                kind = kind_of(self._db, name)
+                if kind is None:
+                    text = f"a request in an outbox names the kind {name!r}, which is unknown"
+                    self._alert(name, name, text, now)
+                    continue
                 try:
-                    kind = kind_of(self._db, name)
-                    if kind is None:
-                        text = f"a request in an outbox names the kind {name!r}, which is unknown"
-                        self._alert(name, name, text, now)
-                        continue
                     request = msgspec.json.decode(body, type=Request, strict=True)
                     self._tasks.enqueue_within(kind, request, now)
-                except (
-                    msgspec.DecodeError, RecursionError, SchemaError, UsageError, Refusal
-                ) as error:  # fmt: skip
+                except (msgspec.DecodeError, RecursionError, UsageError, Refusal) as error:
                     text = f"a request in an outbox cannot be obeyed: {id_}: {error}"
                     self._alert(id_, name, text, now)
                     continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from sexton.core.errors import ScheduleError, SchemaError
@@ -168,10 +170,10 @@ class Rounds:
         self._db.run(SQL.forget_ahead, {"now": now})
         self._db.run(MARK_SQL.not_ahead, {"now": now})
         self._db.run(SQL.lease_ahead, {"now": now, "lease_at": now + self._settings.lease_us})
-        for row in self._db.all(kinds.SQL.all):
-            known = kinds.registered_of(row)
+        for known in kinds.readable(self._db):
             if known.kind.has_schedule and known.gone_at is None:
-                self._mend_kind(known, now)
+                with suppress(ScheduleError):  # it waits, and was told of; the others go on
+                    self._mend_kind(known, now)
 
     def _see_ahead(self, now: Instant) -> None:
         """Note the successes of kinds with a gap that are dated later than the clock: a request

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -346,7 +347,8 @@ def test_a_program_whose_name_is_no_text_is_a_failed_run_and_no_crash(shop: Shop
 
 
 def test_a_program_that_leaves_items_to_be_tried_again_has_failed_and_says_so(shop: Shop) -> None:
-    job = f"{sys.executable} -m sexton item begin bob && {sys.executable} -m sexton item failed bob"
+    sexton = f"{shlex.quote(sys.executable)} -m sexton"
+    job = f"{sexton} item begin bob && {sexton} item failed bob"
     done = once(shop, "--name", "letters", "--min-gap", "1h", "--", "sh", "-c", job)
 
     assert done.returncode == 1, done.stdout

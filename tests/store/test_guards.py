@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import msgspec
@@ -9,8 +10,9 @@ import pytest
 
 from sexton.core import retry
 from sexton.core.errors import UsageError
+from sexton.core.instant import to_datetime
 from sexton.core.kind import Kind
-from sexton.core.queue import Refused, Taken
+from sexton.core.queue import Call, Refused, Taken
 from sexton.store.store import Store
 from sexton.store.tasks import Request
 from sexton.testing.clock import Clock
@@ -849,6 +851,38 @@ def test_what_two_wrong_clocks_dated_is_seen_by_the_right_one(store: Store, cloc
         clock.travel(minutes=1)
 
     assert store.queue(OWNER).claim(nonce()) is not None
+
+
+def test_a_call_and_a_claim_judge_a_gap_alike(store: Store, clock: Clock) -> None:
+    chance = random.Random(14)
+    now, verdicts = store.now(), set()
+    for case in range(300):
+        kind = msgspec.structs.replace(GAP, name=f"kind{case}")
+        apart = chance.choice([-30, -20, -19, -1, 0.02, 1, 19, 500])
+        clock.travel(hours=apart)
+        success = taken(store, kind)
+        finish(store, success)
+        clock.travel_to(to_datetime(now))
+        at, since = (now - chance.choice([-60, 0, 60, 600, 90_000]) * 1_000_000 for _ in range(2))
+        tick = {"at": at, "since": min(since, at)}
+        store.db.run("INSERT OR REPLACE INTO mark VALUES ('tick', :at, :since, '')", tick)
+        if chance.random() < 0.7:
+            seen_at = now - chance.choice([-500, 0, 1, 19, 20, 500]) * HOUR_US
+            values = {"task": success.task, "seen_at": seen_at}
+            store.db.run("INSERT INTO ahead VALUES (:task, :seen_at)", values)
+        store.tasks.enqueue(kind, Request())
+        store.db.run("UPDATE task SET due_at = 0 WHERE status = 'Pending'")
+
+        may_call = isinstance(store.guard(OWNER).peek(kind, Call(nonce=nonce())), Taken)
+        claim = store.queue(OWNER).claim(nonce())
+        assert may_call == (claim is not None), (case, apart, tick)
+        verdicts.add(may_call)
+        if claim:
+            finish(store, claim)
+        else:
+            store.tasks.abort(store.tasks.newest(limit=1)[0].id, "ann")
+
+    assert verdicts == {True, False}
 
 
 # --- requests behind a run ----------------------------------------------------------------------

@@ -193,6 +193,10 @@ def test_one_kinds_trouble_is_not_anothers_and_a_sync_mends_it(store: Store, clo
     assert [notice["kind"] for notice in store.tasks.notices()] == ["b", "a"]
     assert [name for name in store.upkeep.check() if "kind a" in name]
 
+    clock.travel(hours=-1)
+    assert store.rounds.mark_tick("host-a") is None
+    clock.travel(hours=-1)
+    assert store.rounds.mark_tick("host-a") is not None
     store.kinds.sync(kinds)
     clock.travel(hours=1)
     assert sorted(task.kind for task in store.rounds.schedule()) == ["a", "b", "c"]

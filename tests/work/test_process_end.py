@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -379,7 +380,7 @@ def test_who_ends_a_group_from_inside_spares_itself_and_its_ancestors() -> None:
         "leader = look(os.getppid())\n"
         "print('left', end_group(leader.pid, leader.start, os.environ['SEXTON_CLAIM'], 0.0))\n"
     )
-    script = f'sleep 600 & {sys.executable} -c "{code}"; wait; echo survived'
+    script = f'sleep 600 & {shlex.quote(sys.executable)} -c "{code}"; wait; echo survived'
     ended, process = run(shell(script, cwd=str(ROOT)))
 
     assert process.output.text() == "left []\nsurvived\n"
