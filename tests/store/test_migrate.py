@@ -230,11 +230,17 @@ def test_another_store_in_a_stores_place_is_not_taken_for_it(tmp_path: Path) -> 
 
 def test_a_restored_backup_is_the_store_that_was_made_here(tmp_path: Path) -> None:
     made = create_store(url(tmp_path))
+    made.kv.put("a", "1")
     made.upkeep.backup(str(tmp_path / "copy.db"))
+    made.kv.put("b", "1")
+    identity = made.meta.get("id")
     made.close()
     (tmp_path / "copy.db").replace(tmp_path / "sexton.db")
 
-    open_store(url(tmp_path)).close()
+    restored = open_store(url(tmp_path))
+    assert restored.meta.get("id") == identity
+    assert [key for key, _ in restored.kv.scan()] == ["a"]
+    restored.close()
 
 
 def test_a_store_that_was_moved_without_its_marker_gets_one(tmp_path: Path) -> None:
