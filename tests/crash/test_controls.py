@@ -28,7 +28,7 @@ from tests.crash import world
 from tests.crash.world import KEYS, alone, app, effects, ended, forked
 
 ONE = Kind(name="one", key="")
-PROCESSES, ROUNDS, OTHERS = 6, 12, 3
+PROCESSES, ROUNDS = 6, 12
 BOUND_S = 60.0
 
 
@@ -72,18 +72,26 @@ def overlaps(url: str, marks: Path, dead: Owner | None) -> tuple[int, int]:
         return Result(status=COMPLETE), None
 
     def wait_for_others() -> None:
-        """Hold the lane until others have had their answers, or have all come to their end."""
+        """Hold the lane until each of the others has begun a call and had its answer meanwhile (its
+        first answer may be to a call that was older), or has come to its end."""
         before, deadline_s = len(notes()), time.monotonic() + BOUND_S
-        while len(notes()) < before + OTHERS and notes().count("end") < PROCESSES - 1:
+        while len(answered_since(before)) < PROCESSES - 1:
             assert time.monotonic() < deadline_s
             select.select([], [], [], 0.001)
 
-    def notes() -> list[str]:
-        return told.read_text().split() if told.exists() else []
+    def answered_since(before: int) -> set[str]:
+        answers = Counter(pid for pid, _ in notes()[before:])
+        over = {pid for pid, what in notes() if what == "end"}
+        return over | {pid for pid, count in answers.items() if count > 1}
+
+    def notes() -> list[tuple[str, str]]:
+        """What each process told, by its pid, in order."""
+        lines = told.read_text().splitlines() if told.exists() else []
+        return [(pid, what) for pid, what in (line.split() for line in lines)]
 
     def note(what: str) -> None:
         descriptor = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, f"{what}\n".encode())
+        os.write(descriptor, f"{os.getpid()} {what}\n".encode())
         os.fsync(descriptor)
         os.close(descriptor)
 
@@ -97,7 +105,7 @@ def overlaps(url: str, marks: Path, dead: Owner | None) -> tuple[int, int]:
 
     pids = [forked(run) for _ in range(PROCESSES)]
     assert [ended(pid) for pid in pids] == [0] * PROCESSES
-    seen = Counter(notes())
+    seen = Counter(what for _, what in notes())
     assert seen["done"] > 0
     return seen["overlap"], seen["lost"]
 
