@@ -48,12 +48,15 @@ class Parser(argparse.ArgumentParser):
         """Without `--`, an option of the program would be taken for one of ours."""
         at = words.index("--") if "--" in words else len(words)
         args, rest = super().parse_known_args(words[:at])
-        unknown = [word for word in rest if word.startswith("-")]
-        if unknown:
+        strange = [*args.argv, *rest]
+        first = next((word for word in words[:at] if word in strange), "")
+        # An option that stands behind a word of the program's is the program's, too.
+        if first in rest and first.startswith("-"):
+            unknown = [word for word in rest if word.startswith("-")]
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        if args.argv or rest:
+        if strange:
             raise UsageError(
-                f"{[*args.argv, *rest][0]!r} is none of its words",
+                f"{first!r} is none of its words",
                 hint="The program stands behind --, as in sexton once … -- ./send.sh --all.",
             )
         args.argv = words[at + 1 :]

@@ -363,6 +363,15 @@ def test_a_program_without_dashes_before_it_is_refused(shop: Shop) -> None:
     assert shop.store().kinds.get("nightly-dump") is None
 
 
+def test_it_is_told_by_what_comes_first_whose_an_unknown_option_is(shop: Shop) -> None:
+    programs = shop.type("once", "--name", "job", "./send.sh", "--all")
+    ours = shop.type("once", "--name", "job", "--retires", "3", "--", "./send.sh")
+
+    assert "'./send.sh' is none of its words" in programs.stderr
+    assert "The program stands behind --" in programs.stderr
+    assert "unrecognized arguments: --retires" in ours.stderr
+
+
 def test_what_follows_the_dashes_is_the_programs_own(shop: Shop) -> None:
     told = shop.type("once", "--name", "own", "--", "echo", "--force", "a", "--", "--json")
 
