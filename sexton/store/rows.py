@@ -199,7 +199,9 @@ def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task
             at = _key_of(task) | {"id": task.id, "gap_us": kind.min_gap_us}
             db.run(SQL.follow_forced, at | {"due_at": due_at})
         return task
-    if kind is None:
+    if kind is None:  # whether it may be tried again is not known, so a person must hear of it
+        if task.reason not in {"administrator", "superseded"}:
+            alert(db, Kind(name=task.kind), task, now)
         return task
     if task.reason == "superseded":
         # The last of its chain, since what it would have tried again is for another period now.

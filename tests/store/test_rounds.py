@@ -202,6 +202,17 @@ def test_one_kinds_trouble_is_not_anothers_and_a_sync_mends_it(store: Store, clo
     assert sorted(task.kind for task in store.rounds.schedule()) == ["a", "b", "c"]
 
 
+def test_what_ends_while_its_kind_cannot_be_read_is_an_alert(store: Store, clock: Clock) -> None:
+    store.tasks.enqueue(ASKED, Request(start_before=store.now() + HOUR_US))
+    definition = store.db.all("SELECT definition FROM kind")[0]["definition"]
+    store.db.run("UPDATE kind SET definition = '{'")
+    clock.travel(hours=1)
+
+    assert [task.reason for task in store.rounds.expire()] == ["expired"]
+    assert [notice["code"] for notice in store.tasks.notices()] == ["expired"]
+    store.db.run("UPDATE kind SET definition = :definition", {"definition": definition})
+
+
 # --- expiry -------------------------------------------------------------------------------------
 
 
