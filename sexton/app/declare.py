@@ -75,7 +75,7 @@ def _kind_of(
     family: Family, name: str, options: Options | Timing, summary: str, more: dict[str, Any]
 ) -> Kind:
     _refuse_types({**options, **more})
-    if not NAME.fullmatch(str(name)):  # argparse makes a list of --name=--
+    if not NAME.fullmatch(name):
         raise DeclarationError(
             "a kind's name begins with a letter or '_', and has at most 100 letters, digits, '_',"
             " '.' or '-'"

@@ -44,6 +44,14 @@ class Parser(argparse.ArgumentParser):
                 raise
             return self.parse_intermixed_args(words)
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> object:
+        """As argparse's, which makes an empty list of the value of --key=--."""
+        if action.option_strings and arg_strings == ["--"]:
+            value: object = self._get_value(action, "--")
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)
+
     def _with_program(self, words: list[str]) -> argparse.Namespace:
         """Without `--`, an option of the program would be taken for one of ours."""
         at = words.index("--") if "--" in words else len(words)
