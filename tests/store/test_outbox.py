@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,12 @@ from tests.store.kit import ASKED, DAILY, JOINED, statuses
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> sqlite3.Connection:
+def shop(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """The caller's own database."""
-    connection = sqlite3.connect(tmp_path / "shop.db")
-    connection.execute("CREATE TABLE sale (what TEXT)")
-    connection.commit()
-    return connection
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.execute("CREATE TABLE sale (what TEXT)")
+        connection.commit()
+        yield connection
 
 
 def write(store: Store, shop: sqlite3.Connection, id_: str, kind: Kind = ASKED) -> None:
@@ -260,8 +262,11 @@ def test_the_store_is_refused_under_another_name_too(store: Store, tmp_path: Pat
 
 
 def test_a_database_in_memory_has_no_outbox(store: Store) -> None:
-    with pytest.raises(UsageError, match="no tick could read it"):
-        outbox.path_of(sqlite3.connect(":memory:"), store.db.path)
+    with (
+        closing(sqlite3.connect(":memory:")) as connection,
+        pytest.raises(UsageError, match="no tick could read it"),
+    ):
+        outbox.path_of(connection, store.db.path)
 
 
 def test_what_is_no_connection_is_refused(store: Store) -> None:

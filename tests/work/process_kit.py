@@ -19,6 +19,9 @@ from sexton.work.process import Process
 BOUND_S = 60.0
 NOBODY = 65534
 PATH = "/usr/local/bin:/usr/bin:/bin"
+# Signals 32 and 33, as bits: glibc's posix_spawn, by which newer Pythons start programs, may leave
+# them ignored in what it starts, and no program may change that.
+OF_THE_C_LIBRARY = 0b11 << 31
 
 _cookies = count(1)
 

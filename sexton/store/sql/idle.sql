@@ -5,8 +5,9 @@ SELECT
      -- What no tick may claim, a program of `sexton once` or a kind that is gone, keeps none busy.
      OR EXISTS (SELECT 1 FROM task JOIN kind ON kind.name = task.kind
                 WHERE task.status = 'Pending' AND task.due_at <= :now AND kind.gone_at IS NULL
-                  AND json_valid(kind.definition)
-                  AND coalesce(json_extract(kind.definition, '$.family'), 'task') <> 'once')
+                  AND CASE WHEN json_valid(kind.definition)
+                           THEN coalesce(json_extract(kind.definition, '$.family'), 'task')
+                           ELSE 'damaged' END NOT IN ('once', 'damaged'))
      OR EXISTS (SELECT 1 FROM task WHERE status = 'Pending' AND expires_at <= :now)
      OR EXISTS (SELECT 1 FROM task WHERE status = 'Running')) AS is_due,
     -- The latest that the clock showed: to a tick, to whoever gave up a period, as a schedule was
