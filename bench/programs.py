@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,11 @@ def tables(directory: Path, budget_s: float) -> list[Table]:
     noop: Any = shop.app["noop"]
     inline: Any = shop.app["inline"]
 
+    tick = partial(launcher.run, *TICK)
+    bare = partial(launcher.run, sys.executable, "-c", "pass")
+
     def script(name: str, *words: str) -> Callable[[], Cost]:
-        return lambda: launcher.run(sys.executable, str(PEERS / name), *words)
+        return partial(launcher.run, sys.executable, str(PEERS / name), *words)
 
     def asked(ask: Callable[[], object], then: Callable[[], Cost]) -> Callable[[], Cost]:
         def case() -> Cost:
@@ -80,21 +84,15 @@ def tables(directory: Path, budget_s: float) -> list[Table]:
 
         return case
 
-    def tick() -> Cost:
-        return launcher.run(*TICK)
-
-    def bare() -> Cost:
-        return launcher.run(sys.executable, "-c", "pass")
-
     idle = {
         BARE: bare,
         "sexton tick": tick,
-        "sexton tick, as pip 25.1 installs it": lambda: launcher.run(
-            sys.executable, "-c", NEWER_SCRIPT, "tick"
+        "sexton tick, as pip 25.1 installs it": partial(
+            launcher.run, sys.executable, "-c", NEWER_SCRIPT, "tick"
         ),
         "APScheduler, one shot": script("apscheduler_once.py"),
         "Huey, one shot": script("huey_once.py", queue),
-        "django-admin, a no-op command": lambda: launcher.run(str(BIN / "django-admin"), "noop"),
+        "django-admin, a no-op command": partial(launcher.run, str(BIN / "django-admin"), "noop"),
     }
     due = {
         BARE: bare,

@@ -199,5 +199,5 @@ class StoreGuard:
         row = rows.insert(self._db, kind, now, **(columns | ended))
         if row:
             rows.gave_up(self._db, now)
-            rows.alert(self._db, kind, row, now)
+            rows.alert(self._db, row, now)
         return Refused(Skip("expired", row), str(columns["period"]))

@@ -140,8 +140,11 @@ def _still_due(old: Registered, kind: Kind, now: Instant) -> Instant:
 
 def readable(db: Database) -> list[Registered]:
     """Every kind whose definition can be read."""
-    found = [_readable(db, row["name"]) for row in db.all(SQL.all)]
-    return [known for known in found if known]
+    found = []
+    for row in db.all(SQL.all):
+        with suppress(SchemaError):
+            found.append(registered_of(row))
+    return found
 
 
 def unreadable(db: Database) -> list[str]:

@@ -108,7 +108,7 @@ class Rounds:
     def _too_late(self, kind: Kind, newest: Period, now: Instant) -> int:
         row = self._record(kind, newest, now, "expired", "no tick came before it expired", {})
         if row and kind.catch_up != "none":
-            rows.alert(self._db, kind, row, now)
+            rows.alert(self._db, row, now)
         return 1 if row else 0
 
     def _record(

@@ -201,17 +201,17 @@ def _followed(db: Database, task: Task, kind: Kind | None, now: Instant) -> Task
         return task
     if kind is None:  # whether it may be tried again is not known, so a person must hear of it
         if task.reason not in {"administrator", "superseded"}:
-            alert(db, Kind(name=task.kind), task, now)
+            alert(db, task, now)
         return task
     if task.reason == "superseded":
         # The last of its chain, since what it would have tried again is for another period now.
         failed = get(db, task.retry_of) if task.retry_of and task.spent else None
         if failed and failed.reason not in {"administrator", "superseded"}:
-            alert(db, kind, failed, now)
+            alert(db, failed, now)
         return task
     follows = _retry(db, task, kind, now)
     if not follows and task.reason != "administrator" and kind.name != NOTIFY.name:
-        alert(db, kind, task, now)
+        alert(db, task, now)
     return task
 
 
@@ -298,11 +298,11 @@ def _about(task: Task, code: str, text: str, now: Instant) -> Notice:
     return Notice(kind=task.kind, target=target, period=task.period, code=code, text=text, at=now)
 
 
-def alert(db: Database, kind: Kind, task: Task, now: Instant) -> None:
+def alert(db: Database, task: Task, now: Instant) -> None:
     """Record one alert for the end of a chain of attempts, and ask for its delivery, once."""
     about = f"period {task.period}" if task.period else f"task {task.root}"
     attempts = f"attempt {task.attempt}" if task.attempt == 1 else f"all {task.attempt} attempts"
-    text = f"{kind.name}: {about} ended Aborted/{task.reason} after {attempts}: {task.outcome}"
+    text = f"{task.kind}: {about} ended Aborted/{task.reason} after {attempts}: {task.outcome}"
     name = f"{task.reason}:{task.root}"
     # One that a person sent back, or that begins anew after all attempts failed, is another chain.
     if task.period.startswith(AGAIN):
